@@ -1,0 +1,1 @@
+//! The client: a library of plain Rust in and out, and the commands of the onewriter program.

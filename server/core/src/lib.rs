@@ -1,0 +1,1 @@
+//! The daemon's core: lock table, mutation engine, durability, journal. It knows no gRPC.

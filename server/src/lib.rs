@@ -1,0 +1,1 @@
+//! The daemon: gRPC services around the core, listeners, lifecycle.

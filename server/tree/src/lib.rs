@@ -1,0 +1,1 @@
+//! The build root's tree: confined paths, staging, and mutations, one system call away from the disk.
