@@ -1,1 +1,23 @@
-//! The wire protocol: messages, services, and the one border between them and the core's vocabulary.
+//! The wire protocol: messages, services, and the one border between them and the core's
+//! vocabulary.
+//!
+//! `v1` is generated from `onewriter/v1/*.proto`, which are the protocol's documentation.
+
+/// Version 1 of the protocol, generated from `onewriter/v1/*.proto`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the .proto files are the documentation")]
+pub mod v1 {
+    include!("gen/onewriter.v1.rs");
+}
+
+/// The compiled `FileDescriptorSet` of the protocol, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");
+
+/// Clients and daemons of the same number understand each other. It grows with every change that
+/// an older peer would misunderstand.
+pub const PROTOCOL: u32 = 1;
+
+/// The metadata key in which a client says its protocol number.
+pub const PROTOCOL_KEY: &str = "onewriter-protocol";
+
+/// The domain of every `google.rpc.ErrorInfo` that the daemon sends.
+pub const ERROR_DOMAIN: &str = "onewriter";

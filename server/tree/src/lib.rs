@@ -1,1 +1,22 @@
-//! The build root's tree: confined paths, staging, and mutations, one system call away from the disk.
+//! The build root's tree: confined paths, staging, and mutations, one system call away from the
+//! disk.
+//!
+//! Nothing here locks, waits or knows of a network: the daemon's core runs these mutations under
+//! its lock table, and the client runs them by itself where it is told to do without a daemon.
+
+mod content;
+pub mod error;
+pub mod mutation;
+pub mod path;
+mod staging;
+mod stat;
+mod trash;
+mod tree;
+
+pub use crate::{
+    error::{Error, Reason},
+    path::{Printable, RelPath},
+    staging::{CLIENT_PREFIX, Staged, Staging},
+    stat::{FileKind, Stat, open_file, stat},
+    tree::{Fault, Last, Tree, describe},
+};

@@ -1,0 +1,43 @@
+//! The generated code that is checked in is what the .proto files say.
+//!
+//! `UPDATE_GENERATED=1 cargo test -p onewriter-proto --test generated` writes it anew.
+
+use std::{env, fs, path::Path};
+
+use prost::Message as _;
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "writes generated source, not a build tree")]
+fn generated_code_is_current() {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fresh = tempfile::tempdir().unwrap();
+    generate(home, fresh.path());
+    for name in ["onewriter.v1.rs", "descriptor.bin"] {
+        let (new, old) = (fresh.path().join(name), home.join("src/gen").join(name));
+        if env::var_os("UPDATE_GENERATED").is_some() {
+            fs::copy(&new, &old).unwrap();
+        }
+        assert!(
+            fs::read(&new).unwrap() == fs::read(&old).unwrap_or_default(),
+            "{name} is out of date: UPDATE_GENERATED=1 cargo test -p onewriter-proto --test generated"
+        );
+    }
+}
+
+fn generate(home: &Path, out: &Path) {
+    let files = ["common", "mutations", "reading", "administration"]
+        .map(|name| format!("onewriter/v1/{name}.proto"));
+    let descriptors = protox::compile(files, [home]).expect("the .proto files compile");
+    #[allow(clippy::disallowed_methods, reason = "writes generated source, not a build tree")]
+    fs::write(out.join("descriptor.bin"), descriptors.encode_to_vec()).unwrap();
+    let tonic_only = "#[cfg(feature = \"tonic\")]";
+    tonic_prost_build::configure()
+        .out_dir(out)
+        .bytes(".onewriter.v1.PublishStreamRequest.chunk")
+        .bytes(".onewriter.v1.ReadFileResponse.chunk")
+        .btree_map(".")
+        .server_mod_attribute(".", tonic_only)
+        .client_mod_attribute(".", tonic_only)
+        .compile_fds(descriptors)
+        .unwrap();
+}

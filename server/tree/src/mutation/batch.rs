@@ -1,0 +1,58 @@
+//! Several mutations under one set of locks.
+
+use super::{Claim, Effects, Mutation};
+use crate::{
+    error::Error,
+    tree::{Fault, Tree},
+};
+
+/// Mutations that are applied one after another, with the locks of all their paths held from the
+/// first to the last.
+pub struct Batch {
+    method: &'static str,
+    items: Vec<Box<dyn Mutation>>,
+    keep_going: bool,
+    /// The first that is not done yet: a batch that met a symbolic link goes on from there.
+    next: usize,
+    failed: Option<Error>,
+}
+
+impl Batch {
+    /// Stops at the first failure and names its index; with `keep_going` attempts all and reports
+    /// the first failure after the last.
+    pub fn new(method: &'static str, items: Vec<Box<dyn Mutation>>, keep_going: bool) -> Self {
+        Self { method, items, keep_going, next: 0, failed: None }
+    }
+}
+
+impl Mutation for Batch {
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
+    fn claims(&mut self) -> Vec<Claim<'_>> {
+        self.items.iter_mut().flat_map(|item| item.claims()).collect()
+    }
+
+    /// Each is prepared only when those before it are done, since it may build on them.
+    fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
+        while let Some(item) = self.items.get_mut(self.next) {
+            let done = item.prepare(tree, effects).and_then(|()| {
+                effects.sync_now()?;
+                item.apply(tree, effects)
+            });
+            match done {
+                Err(Fault::Failed(error)) => {
+                    let error = Error { index: Some(self.next), ..error };
+                    if !self.keep_going {
+                        return Err(error.into());
+                    }
+                    self.failed.get_or_insert(error);
+                }
+                done => done?,
+            }
+            self.next += 1;
+        }
+        self.failed.take().map_or(Ok(()), |error| Err(error.into()))
+    }
+}

@@ -1,0 +1,85 @@
+//! Removing a file, a directory, or a whole tree.
+
+use std::os::fd::AsFd as _;
+
+use rustix::{
+    fs::{AtFlags, FileType, unlinkat},
+    io::Errno,
+};
+
+use super::{Claim, Effects, Mutation, Outcome};
+use crate::{
+    error::{Error, Reason},
+    path::RelPath,
+    trash,
+    tree::{Dir, Fault, Last, Tree},
+};
+
+/// Removes what is at `path`; a symbolic link itself.
+#[derive(Debug)]
+pub struct Remove {
+    /// What is to go. The root itself is refused.
+    pub path: RelPath,
+    /// A directory goes with everything below it, in one step.
+    pub recursive: bool,
+    /// Nothing there is no error.
+    pub allow_missing: bool,
+    /// An empty directory goes too.
+    pub directory: bool,
+}
+
+impl Mutation for Remove {
+    fn method(&self) -> &'static str {
+        "remove"
+    }
+
+    fn claims(&mut self) -> Vec<Claim<'_>> {
+        vec![Claim::exclusive(&mut self.path, Last::Keep)]
+    }
+
+    fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
+        let (dir, name) = match tree.parent(&self.path) {
+            Err(Fault::Failed(e)) if e.reason == Reason::NotFound && self.allow_missing => {
+                effects.record(&self.path, Outcome::Absent);
+                return Ok(());
+            }
+            found => found?,
+        };
+        let shown = self.path.for_syscall();
+        let removed = match tree.look(&dir, name, &self.path)? {
+            None => Err(Errno::NOENT),
+            Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {
+                unlinkat(&dir, name, AtFlags::empty())
+            }
+            Some(_) if self.recursive => remove_tree(tree, &dir, name),
+            Some(_) if self.directory => unlinkat(&dir, name, AtFlags::REMOVEDIR),
+            Some(_) => return Err(Error::new(Reason::IsADirectory, shown, "is a directory").into()),
+        };
+        match removed {
+            Ok(()) => {
+                effects.record(&self.path, Outcome::Removed);
+                effects.touched(&dir)
+            }
+            Err(Errno::NOENT) if self.allow_missing => {
+                effects.record(&self.path, Outcome::Absent);
+                Ok(())
+            }
+            Err(Errno::NOENT) => {
+                Err(Error::new(Reason::NotFound, shown, "it does not exist").into())
+            }
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                Err(Error::new(Reason::NotEmpty, shown, "the directory is not empty").into())
+            }
+            Err(errno) => Err(Error::io(shown, "cannot remove it", errno).into()),
+        }
+    }
+}
+
+/// In one step into staging, from where it is deleted later. Where that is not possible (a
+/// directory of a lower overlay layer, or on another filesystem), entry by entry in its place.
+fn remove_tree(tree: &Tree, dir: &Dir<'_>, name: &[u8]) -> Result<(), Errno> {
+    match tree.staging().discard(dir.as_fd(), name) {
+        Err(Errno::XDEV) => trash::delete(dir.as_fd(), name),
+        done => done,
+    }
+}

@@ -1,0 +1,139 @@
+//! Renaming a file or a directory within the tree.
+
+use std::fs::File;
+
+use rustix::{
+    fs::{AtFlags, FileType, OFlags, RenameFlags, Stat, openat, renameat, renameat_with, unlinkat},
+    io::Errno,
+};
+
+use super::{Change, Claim, Effects, Mutation, Outcome, directory::parent_or_make};
+use crate::{
+    content,
+    error::{Error, Reason},
+    path::RelPath,
+    tree::{Dir, Fault, Last, Tree},
+};
+
+/// Renames `from` to `to` in one step. Both mean symbolic links themselves.
+#[derive(Debug)]
+pub struct Rename {
+    /// What is to be renamed.
+    pub from: RelPath,
+    /// Its new name.
+    pub to: RelPath,
+    /// Fail where `to` exists.
+    pub must_create: bool,
+    /// Make missing parent directories of `to`, with 0777 less `umask`.
+    pub parents: bool,
+    /// Where both are files of the same content and mode: remove `from`, leave `to` untouched.
+    pub keep_unchanged: bool,
+    /// The caller's umask.
+    pub umask: u32,
+}
+
+impl Mutation for Rename {
+    fn method(&self) -> &'static str {
+        "rename"
+    }
+
+    fn claims(&mut self) -> Vec<Claim<'_>> {
+        vec![
+            Claim::exclusive(&mut self.from, Last::Keep),
+            Claim::exclusive(&mut self.to, Last::Keep),
+        ]
+    }
+
+    fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
+        let (from_dir, from) = tree.parent(&self.from)?;
+        let Some(source) = tree.look(&from_dir, from, &self.from)? else {
+            return Err(
+                Error::new(Reason::NotFound, self.from.for_syscall(), "it does not exist").into()
+            );
+        };
+        let (to_dir, to) = parent_or_make(tree, &self.to, self.parents, self.umask, effects)?;
+        let target = tree.look(&to_dir, to, &self.to)?;
+        let outcome = match &target {
+            Some(_) if self.must_create => {
+                return Err(
+                    Error::new(Reason::Exists, self.to.for_syscall(), "it exists already").into()
+                );
+            }
+            // rename(2) does nothing at all between two names of one file.
+            Some(there) if (there.st_dev, there.st_ino) == (source.st_dev, source.st_ino) => {
+                if self.from != self.to {
+                    self.remove_source(&from_dir, from)?;
+                }
+                Outcome::Unchanged
+            }
+            Some(there)
+                if self.keep_unchanged
+                    && self.is_same((&from_dir, from, &source), (&to_dir, to, there)) =>
+            {
+                self.remove_source(&from_dir, from)?;
+                Outcome::Unchanged
+            }
+            there => {
+                self.rename((&from_dir, from), (&to_dir, to))?;
+                if there.is_some() { Outcome::Replaced } else { Outcome::Created }
+            }
+        };
+        if self.from != self.to {
+            effects.record(&self.from, Outcome::Removed);
+        }
+        effects
+            .changes
+            .push(Change { other: Some(self.from.clone()), ..Change::new(&self.to, outcome) });
+        effects.touched(&from_dir)?;
+        effects.touched(&to_dir)
+    }
+}
+
+type Entry<'a> = (&'a Dir<'a>, &'a [u8]);
+
+impl Rename {
+    fn rename(&self, (from_dir, from): Entry<'_>, (to_dir, to): Entry<'_>) -> Result<(), Fault> {
+        let renamed = match self.must_create {
+            true => renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE),
+            false => renameat(from_dir, from, to_dir, to),
+        };
+        renamed.map_err(|errno| {
+            let (reason, what) = match errno {
+                Errno::NOTEMPTY | Errno::EXIST => {
+                    (Reason::NotEmpty, "is a directory that is not empty")
+                }
+                Errno::ISDIR => {
+                    (Reason::IsADirectory, "is a directory, and what is to replace it is not")
+                }
+                Errno::NOTDIR => {
+                    (Reason::NotADirectory, "is not a directory, and what is to replace it is")
+                }
+                Errno::INVAL => (Reason::BadRequest, "a directory cannot be moved into itself"),
+                errno => {
+                    let what = format!("cannot rename '{}' to it", self.from);
+                    return Error::io(self.to.for_syscall(), &what, errno).into();
+                }
+            };
+            Error::new(reason, self.to.for_syscall(), what).into()
+        })
+    }
+
+    fn remove_source(&self, dir: &Dir<'_>, name: &[u8]) -> Result<(), Fault> {
+        unlinkat(dir, name, AtFlags::empty())
+            .map_err(|e| Error::io(self.from.for_syscall(), "cannot remove it", e).into())
+    }
+
+    fn is_same(&self, a: (&Dir<'_>, &[u8], &Stat), b: (&Dir<'_>, &[u8], &Stat)) -> bool {
+        let open = |(dir, name, stat): (&Dir<'_>, &[u8], &Stat)| -> Option<File> {
+            let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            regular
+                .then(|| openat(dir, name, flags, rustix::fs::Mode::empty()).ok())?
+                .map(File::from)
+        };
+        if (a.2.st_mode, a.2.st_size) != (b.2.st_mode, b.2.st_size) {
+            return false;
+        }
+        matches!((open(a), open(b)), (Some(a), Some(b)) if content::same(&a, &b).unwrap_or(false))
+    }
+}

@@ -1,0 +1,105 @@
+//! Setting times, making an empty file where there is none.
+
+use rustix::{
+    fs::{
+        AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens,
+        openat, utimensat,
+    },
+    io::Errno,
+};
+
+use super::{Claim, Effects, Mutation, Outcome};
+use crate::{
+    error::{Error, Reason},
+    path::RelPath,
+    tree::{Fault, Last, Tree},
+};
+
+/// What to set a time to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The time at which it is done.
+    Now,
+    /// Leave it.
+    Omit,
+    /// This one.
+    At(Timespec),
+}
+
+/// Sets the times of `path`; symbolic links are followed.
+#[derive(Debug)]
+pub struct Touch {
+    /// Whose.
+    pub path: RelPath,
+    /// Do nothing where nothing is.
+    pub no_create: bool,
+    /// Access time.
+    pub atime: Moment,
+    /// Modification time.
+    pub mtime: Moment,
+    /// The caller's umask, for a new file of mode 0666 less it.
+    pub umask: u32,
+}
+
+impl Mutation for Touch {
+    fn method(&self) -> &'static str {
+        "touch"
+    }
+
+    fn claims(&mut self) -> Vec<Claim<'_>> {
+        vec![Claim::exclusive(&mut self.path, Last::Follow)]
+    }
+
+    fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
+        let shown = self.path.for_syscall();
+        let fail = |errno| Fault::from(Error::io(shown, "cannot touch it", errno));
+        let (dir, name) = match self.path.is_root() {
+            true => (tree.dir(b"").map_err(fail)?, &b"."[..]),
+            false => match tree.parent(&self.path) {
+                Err(Fault::Failed(e)) if e.reason == Reason::NotFound && self.no_create => {
+                    effects.record(&self.path, Outcome::Absent);
+                    return Ok(());
+                }
+                found => found?,
+            },
+        };
+        let outcome = match tree.look(&dir, name, &self.path)? {
+            Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
+                return match tree.canonicalize(&self.path, Last::Follow)? {
+                    real if real == self.path => Err(fail(Errno::LOOP)),
+                    _ => Err(Fault::Moved),
+                };
+            }
+            Some(_) => {
+                utimensat(&dir, name, &self.times(), AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
+                Outcome::Attributes
+            }
+            None if self.no_create => Outcome::Absent,
+            None => {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                let mode = Mode::from_raw_mode(0o666 & !self.umask);
+                let file = match openat(&dir, name, flags, mode) {
+                    Err(Errno::EXIST) => return Err(Fault::Moved),
+                    made => made.map_err(fail)?,
+                };
+                if (self.atime, self.mtime) != (Moment::Now, Moment::Now) {
+                    futimens(&file, &self.times()).map_err(fail)?;
+                }
+                Outcome::Created
+            }
+        };
+        effects.record(&self.path, outcome);
+        effects.touched(&dir)
+    }
+}
+
+impl Touch {
+    fn times(&self) -> Timestamps {
+        let spec = |moment| match moment {
+            Moment::Now => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+            Moment::Omit => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            Moment::At(time) => time,
+        };
+        Timestamps { last_access: spec(self.atime), last_modification: spec(self.mtime) }
+    }
+}

@@ -1,0 +1,208 @@
+//! Where content waits, on the root's own filesystem, until it is renamed into place.
+//!
+//! No temporary name appears anywhere else in the tree. A [`Staged`] file is owned: dropped before
+//! it was placed, it is gone. Names say whose they are: `s-` the daemon's, `c-` a client's (locked
+//! by it while it writes), `t-` trees that were removed and wait to be deleted.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rustix::{
+    fs::{
+        AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, linkat, mkdirat, openat,
+        renameat, renameat_with, unlinkat,
+    },
+    io::Errno,
+};
+
+use crate::{
+    trash,
+    tree::{DIRECTORY, proc_path},
+};
+
+const NAME: &str = "staging";
+
+/// The prefix of names that clients write into staging.
+pub const CLIENT_PREFIX: &str = "c-";
+
+/// Unique among the names of this process; the process id makes them unique among processes.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// The staging directory of one root.
+#[derive(Debug)]
+pub struct Staging {
+    dir: OwnedFd,
+}
+
+impl Staging {
+    pub(crate) fn make(state: &OwnedFd) -> Result<(), Errno> {
+        match mkdirat(state, NAME, Mode::from_raw_mode(0o700)) {
+            Err(Errno::EXIST) | Ok(()) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    pub(crate) fn open(state: &OwnedFd) -> Result<Self, Errno> {
+        openat(state, NAME, DIRECTORY, Mode::empty()).map(|dir| Self { dir })
+    }
+
+    /// A name that nothing in staging has.
+    pub fn fresh_name(prefix: &str) -> String {
+        let nonce = NEXT.fetch_add(1, Ordering::Relaxed);
+        let born = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let born = born.map_or(0, |d| d.as_nanos() as u64);
+        format!("{prefix}{}-{born:x}-{nonce:x}", rustix::process::getpid())
+    }
+
+    /// A new file under a name in staging, open for reading and writing.
+    pub fn create(self: &Arc<Self>, prefix: &str) -> Result<Staged, Errno> {
+        let name = Self::fresh_name(prefix);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(&self.dir, &*name, flags, Mode::from_raw_mode(0o600))?;
+        Ok(Staged { file: file.into(), name: Some(name), staging: Arc::clone(self) })
+    }
+
+    /// A new file without a name, in `dir`: it inherits what that directory hands down (group,
+    /// access lists, project) and cannot be left behind. Not every filesystem has such.
+    pub(crate) fn nameless(self: &Arc<Self>, dir: impl AsFd) -> Result<Staged, Errno> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = openat(dir, ".", flags, Mode::from_raw_mode(0o600))?;
+        Ok(Staged { file: file.into(), name: None, staging: Arc::clone(self) })
+    }
+
+    /// Takes over a file that a client wrote into staging.
+    pub fn adopt(self: &Arc<Self>, name: &[u8]) -> Result<Staged, Errno> {
+        let text = std::str::from_utf8(name)
+            .ok()
+            .filter(|n| n.starts_with(CLIENT_PREFIX) && !n.contains('/'));
+        let text = text.ok_or(Errno::INVAL)?;
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file: File = openat(&self.dir, text, flags, Mode::empty())?.into();
+        Ok(Staged { file, name: Some(text.to_owned()), staging: Arc::clone(self) })
+    }
+
+    /// Moves `name` out of `dir` into staging, from where [`Staging::sweep`] deletes it.
+    pub(crate) fn discard(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+        renameat(dir, name, &self.dir, Self::fresh_name("t-"))
+    }
+
+    /// A name in staging that `make` gives to a new link, moved over `name` in `dir` at once.
+    pub(crate) fn replace_by_link(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        make: impl FnOnce(BorrowedFd<'_>, &str) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let temporary = Self::fresh_name("s-");
+        make(self.dir.as_fd(), &temporary)?;
+        renameat(&self.dir, &*temporary, dir, name).inspect_err(|_| {
+            let _ = unlinkat(&self.dir, &*temporary, AtFlags::empty());
+        })
+    }
+
+    /// Deletes removed trees, and at start (`recover`) also what earlier daemons and clients left
+    /// behind; a client's file that is still being written is locked and stays. Returns how many
+    /// entries could not be deleted.
+    pub fn sweep(&self, recover: bool) -> Result<u64, Errno> {
+        let mut left = 0;
+        for name in trash::list(self.dir.as_fd())? {
+            let doomed = match name.split(|&b| b == b'-').next() {
+                Some(b"t") => true,
+                Some(b"c") => recover && !self.is_locked(&name),
+                _ => recover,
+            };
+            if doomed && trash::delete(self.dir.as_fd(), &name).is_err() {
+                left += 1;
+            }
+        }
+        Ok(left)
+    }
+
+    fn is_locked(&self, name: &[u8]) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        openat(&self.dir, name, flags, Mode::empty()).is_ok_and(|file| {
+            flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+        })
+    }
+}
+
+/// A file that waits in staging. Dropped before it was placed, it is removed.
+#[derive(Debug)]
+pub struct Staged {
+    file: File,
+    /// Its name in staging; `None` for a nameless one, and once it was placed.
+    name: Option<String>,
+    staging: Arc<Staging>,
+}
+
+impl Staged {
+    /// The file, open for reading and writing.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its name in staging, where it has one.
+    pub fn name(&self) -> Option<&OsStr> {
+        self.name.as_deref().map(|name| OsStr::from_bytes(name.as_bytes()))
+    }
+
+    /// Leaves the file in staging under its name, for somebody else to adopt.
+    pub fn leave(mut self) -> Option<String> {
+        self.name.take()
+    }
+
+    /// Puts the file at `name` in `dir` in one step, where nothing is. `EEXIST` if something is.
+    pub(crate) fn place_new(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+        match &self.name {
+            None => linkat(CWD, proc_path(&self.file), dir, name, AtFlags::SYMLINK_FOLLOW),
+            Some(staged) => {
+                let placed =
+                    renameat_with(&self.staging.dir, &**staged, dir, name, RenameFlags::NOREPLACE);
+                match placed {
+                    // Some filesystems know no RENAME_NOREPLACE; a link refuses just the same.
+                    Err(Errno::INVAL) => {
+                        linkat(&self.staging.dir, &**staged, dir, name, AtFlags::empty())
+                    }
+                    placed => placed.inspect(|()| self.name = None),
+                }
+            }
+        }
+    }
+
+    /// Puts the file at `name` in `dir` in one step, in the place of what is there.
+    pub(crate) fn place_over(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+        if self.name.is_none() {
+            let temporary = Staging::fresh_name("s-");
+            linkat(
+                CWD,
+                proc_path(&self.file),
+                &self.staging.dir,
+                &*temporary,
+                AtFlags::SYMLINK_FOLLOW,
+            )?;
+            self.name = Some(temporary);
+        }
+        let staged = self.name.as_deref().unwrap_or_default();
+        renameat(&self.staging.dir, staged, dir, name)?;
+        self.name = None;
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take() {
+            let _ = unlinkat(&self.staging.dir, &*name, AtFlags::empty());
+        }
+    }
+}
