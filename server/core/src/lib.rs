@@ -1,1 +1,3 @@
 //! The daemon's core: lock table, mutation engine, durability, journal. It knows no gRPC.
+
+pub mod locks;
