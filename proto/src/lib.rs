@@ -3,6 +3,8 @@
 //!
 //! `v1` is generated from `onewriter/v1/*.proto`, which are the protocol's documentation.
 
+pub mod convert;
+
 /// Version 1 of the protocol, generated from `onewriter/v1/*.proto`.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the .proto files are the documentation")]
 pub mod v1 {

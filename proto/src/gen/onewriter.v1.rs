@@ -1881,7 +1881,7 @@ pub struct JournalRecord {
     /// What a rename or link came from.
     #[prost(bytes = "vec", optional, tag = "11")]
     pub other: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
-    /// As in enum Outcome, lower case: "created"; "failed" where there is an error.
+    /// As in enum Outcome, lower case: "created"; "refused" where it was not done.
     #[prost(string, tag = "12")]
     pub outcome: ::prost::alloc::string::String,
     #[prost(uint64, tag = "13")]
@@ -2471,7 +2471,7 @@ pub struct StatisticsResponse {
 pub struct MutationCount {
     #[prost(string, tag = "1")]
     pub method: ::prost::alloc::string::String,
-    /// Lower case, as in "created"; "failed" for refused ones.
+    /// Lower case, as in "created"; "refused" for those not done.
     #[prost(string, tag = "2")]
     pub outcome: ::prost::alloc::string::String,
     #[prost(uint64, tag = "3")]

@@ -27,7 +27,7 @@ use rustix::{
 
 use crate::{
     trash,
-    tree::{DIRECTORY, proc_path},
+    tree::proc_path,
 };
 
 const NAME: &str = "staging";
@@ -42,6 +42,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub struct Staging {
     dir: OwnedFd,
+    discarded: AtomicU64,
 }
 
 impl Staging {
@@ -53,7 +54,8 @@ impl Staging {
     }
 
     pub(crate) fn open(state: &OwnedFd) -> Result<Self, Errno> {
-        openat(state, NAME, DIRECTORY, Mode::empty()).map(|dir| Self { dir })
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat(state, NAME, flags, Mode::empty()).map(|dir| Self { dir, discarded: AtomicU64::new(0) })
     }
 
     /// A name that nothing in staging has.
@@ -91,9 +93,11 @@ impl Staging {
         Ok(Staged { file, name: Some(text.to_owned()), staging: Arc::clone(self) })
     }
 
-    /// Moves `name` out of `dir` into staging, from where [`Staging::sweep`] deletes it.
+    /// Moves `name` out of `dir` into staging, where it is one of the [`Staging::leftovers`].
     pub(crate) fn discard(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
-        renameat(dir, name, &self.dir, Self::fresh_name("t-"))
+        renameat(dir, name, &self.dir, Self::fresh_name("t-"))?;
+        self.discarded.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// A name in staging that `make` gives to a new link, moved over `name` in `dir` at once.
@@ -110,22 +114,32 @@ impl Staging {
         })
     }
 
-    /// Deletes removed trees, and at start (`recover`) also what earlier daemons and clients left
-    /// behind; a client's file that is still being written is locked and stays. Returns how many
-    /// entries could not be deleted.
-    pub fn sweep(&self, recover: bool) -> Result<u64, Errno> {
-        let mut left = 0;
-        for name in trash::list(self.dir.as_fd())? {
-            let doomed = match name.split(|&b| b == b'-').next() {
-                Some(b"t") => true,
-                Some(b"c") => recover && !self.is_locked(&name),
-                _ => recover,
-            };
-            if doomed && trash::delete(self.dir.as_fd(), &name).is_err() {
-                left += 1;
-            }
-        }
-        Ok(left)
+    /// The names that nobody needs any more: removed trees; and, for the daemon that starts
+    /// (`all`), whatever earlier daemons and clients left behind. A client's file that is still
+    /// being written is locked, and not among them.
+    pub fn leftovers(&self, all: bool) -> Result<Vec<Vec<u8>>, Errno> {
+        let mut names = trash::list(self.dir.as_fd())?;
+        names.retain(|name| match name.first_chunk() {
+            Some(b"t-") => true,
+            Some(b"c-") => all && !self.is_locked(name),
+            _ => all,
+        });
+        Ok(names)
+    }
+
+    /// Deletes one of the [`Staging::leftovers`], with everything below it.
+    pub fn delete(&self, name: &[u8]) -> Result<(), Errno> {
+        trash::delete(self.dir.as_fd(), name)
+    }
+
+    /// The directory, open for reading: a handle by which its filesystem can be synchronised.
+    pub fn handle(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// How many trees were moved here to be deleted, ever.
+    pub fn discarded(&self) -> u64 {
+        self.discarded.load(Ordering::Relaxed)
     }
 
     fn is_locked(&self, name: &[u8]) -> bool {

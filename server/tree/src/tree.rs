@@ -265,9 +265,16 @@ impl Tree {
         Ok(real)
     }
 
+    /// An absolute path, relative to the root, if it begins with the root's own path and has no
+    /// `..` in it. Looks at nothing but the words.
+    pub fn below_root_as_spelled(&self, absolute: &[u8]) -> Option<Vec<u8>> {
+        let below = strip_root(absolute, self.path.as_os_str().as_bytes())?;
+        (!below.split(|&b| b == b'/').any(|name| name == b"..")).then_some(below)
+    }
+
     /// An absolute path, relative to the root; `None` if it lies outside. Empty for the root.
     pub fn below_root(&self, absolute: &[u8]) -> Option<Vec<u8>> {
-        strip_root(absolute, self.path.as_os_str().as_bytes()).or_else(|| {
+        self.below_root_as_spelled(absolute).or_else(|| {
             let real = std::fs::canonicalize(OsStr::from_bytes(absolute)).ok()?;
             strip_root(&real.into_os_string().into_vec(), self.path.as_os_str().as_bytes())
         })

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Access, Holding, Owner, Waiting};
+use super::{Access, Holding, Owner, Waiting, set::fit};
 
 /// What a request is known by in every queue that it enters.
 pub(super) type Ticket = u64;
@@ -95,7 +95,7 @@ impl Queue {
 
     /// The first holder speaks for all: several are all shared.
     fn fits_beside_holders(&self, access: Access) -> bool {
-        self.held().first().is_none_or(|holder| holder.access.fits(access))
+        self.held().first().is_none_or(|holder| fit(holder.access, access))
     }
 
     /// Whether this request is among the holders.

@@ -1,34 +1,15 @@
 //! What one request locks: claims on keys, made complete and put in order.
 
-use std::fmt;
-
 use smallvec::SmallVec;
 
 use super::Key;
 
 /// How a key is held. Of two claims on one key in one set, the greater wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Access {
-    /// Together with other shared holders.
-    Shared,
-    /// Alone, and with nobody at any key below.
-    Exclusive,
-}
+pub use onewriter_tree::mutation::Access;
 
-impl Access {
-    /// Whether two holders may hold one key together.
-    pub(super) fn fits(self, other: Access) -> bool {
-        self == Access::Shared && other == Access::Shared
-    }
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Access::Shared => "shared",
-            Access::Exclusive => "exclusive",
-        })
-    }
+/// Whether two holders may hold one key together.
+pub(super) fn fit(a: Access, b: Access) -> bool {
+    (a, b) == (Access::Shared, Access::Shared)
 }
 
 /// One key and how a request wants it.

@@ -34,6 +34,15 @@ impl Mutation for Batch {
         self.items.iter_mut().flat_map(|item| item.claims()).collect()
     }
 
+    fn shortcut(&self, tree: &Tree, effects: &mut Effects) -> bool {
+        let before = effects.changes.len();
+        let done = self.items.iter().all(|item| item.shortcut(tree, effects));
+        if !done {
+            effects.changes.truncate(before);
+        }
+        done
+    }
+
     /// Each is prepared only when those before it are done, since it may build on them.
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
         while let Some(item) = self.items.get_mut(self.next) {

@@ -36,6 +36,14 @@ impl Mutation for MakeDirectory {
         vec![Claim::exclusive(&mut self.path, Last::Follow)]
     }
 
+    fn shortcut(&self, tree: &Tree, effects: &mut Effects) -> bool {
+        let there = !self.must_create && tree.dir(self.path.as_bytes()).is_ok();
+        if there {
+            effects.record(&self.path, Outcome::Existed);
+        }
+        there
+    }
+
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
         if self.path.is_root() {
             return match self.must_create {

@@ -20,6 +20,8 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
+pub use rustix::fs::Timespec;
+
 pub use self::{
     attributes::{ModeChange, SetAttributes},
     batch::Batch,
@@ -52,6 +54,12 @@ pub trait Mutation: Send {
     /// The paths whose locks it needs.
     fn claims(&mut self) -> Vec<Claim<'_>>;
 
+    /// Whether one look shows that there is nothing to do; then records that. It needs no lock: it
+    /// tells what was true at one moment between the request and its answer.
+    fn shortcut(&self, _tree: &Tree, _effects: &mut Effects) -> bool {
+        false
+    }
+
     /// Compares, and puts new content into staging. Changes nothing that anybody can see.
     fn prepare(&mut self, _tree: &Tree, _effects: &mut Effects) -> Result<(), Fault> {
         Ok(())
@@ -83,8 +91,17 @@ impl<'m> Claim<'m> {
 pub enum Access {
     /// With others who hold it shared.
     Shared,
-    /// Alone.
+    /// Alone, and with nobody at any path below.
     Exclusive,
+}
+
+impl std::fmt::Display for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Shared => "shared",
+            Self::Exclusive => "exclusive",
+        })
+    }
 }
 
 /// What a mutation did to one path.
