@@ -1,0 +1,198 @@
+"""What the litmus tests share: a fresh tree for each, and commands with a deadline.
+
+A litmus test plays rounds. The same installer or Makefile runs in two modes: `naive`, where
+it writes as the original program did, and `onewriter`, where its writes go through the
+client. Either way the test judges what lies on the disk afterwards, and the exit status.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+NAIVE, ONEWRITER = "naive", "onewriter"
+
+# Of the caller's environment, what would turn a test into another one: an outer make's
+# job server and flags, variables that the tests set themselves, another root or server.
+NOT_INHERITED = (
+    "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKEFILES", "MAKELEVEL",
+    "MKDIR_P", "INSTALL", "PUBLISH",
+    "ONEWRITER_ROOT", "ONEWRITER_SERVER",
+)
+
+STOP_DEADLINE = 20  # seconds for a daemon to be gone after `onewriter stop`
+
+
+class CannotRun(Exception):
+    """The test could not be carried out: nothing is said about the bug."""
+
+    def __init__(self, reason, output=""):
+        super().__init__(reason)
+        self.output = output
+
+
+class Hung(Exception):
+    """A command, or the pipe to it, outlived its deadline."""
+
+    def __init__(self, reason, output):
+        super().__init__(reason)
+        self.output = output
+
+
+@dataclass(frozen=True)
+class Failure:
+    row: str
+    round: int  # counted from 1 within a batch; 0 where it cannot be told
+    message: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    status: int
+    output: str
+
+    def first_line_naming(self, text):
+        """The first line with `text` in it, make's own remarks (`make: *** …`) aside."""
+        return next((line for line in self.output.splitlines() if text in line and "***" not in line), None)
+
+    def last_line(self):
+        lines = self.output.strip().splitlines()
+        return f"{lines[-1] if lines else 'no output'} (exit status {self.status})"
+
+
+class Client:
+    """The programs under test, from one directory."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    @staticmethod
+    def find(repository):
+        """ONEWRITER_BIN, else the repository's release build, else PATH."""
+        named = os.environ.get("ONEWRITER_BIN")
+        built = repository / "target" / "release"
+        on_path = shutil.which("onewriter")
+        if named:
+            directory = Path(named).resolve()
+        elif (built / "onewriter").exists():
+            directory = built
+        elif on_path:
+            directory = Path(on_path).parent
+        else:
+            raise CannotRun("no onewriter in target/release or on PATH: run `cargo build --release`, "
+                            "or set ONEWRITER_BIN to the directory that holds it")
+        for program in ("onewriter", "onewriterd"):
+            if not os.access(directory / program, os.X_OK):
+                raise CannotRun(f"{directory / program} is not there, or is not a program")
+        return Client(directory)
+
+
+class Litmus:
+    """One way to run into one bug. A subclass says:
+
+    bug, name        what it is called on the command line
+    rows             its symptoms, a row of the table each; the first one is the race itself
+    what_a_round_is  one line
+    batch            how many rounds one call of `play` takes
+    prepare()        lays out the files
+    play(rounds, parallel) -> [Failure]
+    """
+
+    def __init__(self, directory, client=None):
+        self.directory = directory
+        self.client = client
+        self.env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+        self.names_used = 0
+        if client:
+            self.env["PATH"] = f"{client.directory}{os.pathsep}{self.env.get('PATH', os.defpath)}"
+
+    @property
+    def with_client(self):
+        return self.client is not None
+
+    def __enter__(self):
+        if self.client:
+            done = self.run(["onewriter", "init", "."])
+            if done.status != 0:
+                raise CannotRun(f"onewriter init: {done.last_line()}", done.output)
+        self.prepare()
+        return self
+
+    def __exit__(self, in_flight, *_):
+        """Stops the daemon. Nothing outlives the test, or the test has failed."""
+        if not self.client:
+            return
+        try:
+            done = self.run(["onewriter", "--root", str(self.directory), "stop"])
+        finally:
+            left = wait_until_unused(self.directory, STOP_DEADLINE)
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+        if left and not in_flight:
+            raise Hung(f"{len(left)} process(es) still there {STOP_DEADLINE} s after `onewriter stop`", done.output)
+
+    def fresh_name(self, stem):
+        self.names_used += 1
+        return f"{stem}-{self.names_used}"
+
+    def make(self, jobs, *arguments, rounds=1, **variables):
+        settings = [f"{name}={value}" for name, value in variables.items()]
+        return self.run(["make", f"-j{jobs}", *arguments, *settings], rounds=rounds)
+
+    def run(self, command, extra_env=None, rounds=1):
+        """Runs a command to its end, and to the end of its output: a daemon that kept the
+        pipe would show here."""
+        deadline = 60 + 2 * rounds
+        process = subprocess.Popen(
+            command, cwd=self.directory, env=self.env | (extra_env or {}), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+        try:
+            output, _ = process.communicate(timeout=deadline)
+            return Finished(process.returncode, output)
+        except subprocess.TimeoutExpired as expired:
+            ended = process.poll() is not None
+            what = "has ended, but something holds its output open" if ended else "has not ended"
+            raise Hung(f"`{' '.join(command)}` {what} after {deadline} s", text_of(expired.output)) from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            process.stdout.close()
+
+
+def fresh_directory():
+    return tempfile.TemporaryDirectory(prefix="onewriter-litmus-", ignore_cleanup_errors=True)
+
+
+def wait_until_unused(directory, seconds):
+    """Waits for the processes that use `directory` to end; returns those that did not."""
+    deadline = time.monotonic() + seconds
+    while (left := processes_using(directory)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def processes_using(directory):
+    """Ids of this user's processes that work in `directory`, hold a file below it open, or
+    were told of it on their command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) == os.getpid():
+            continue
+        try:
+            places = [os.readlink(link) for link in (process / "cwd", *(process / "fd").iterdir())]
+            told = os.fsencode(directory) in (process / "cmdline").read_bytes()
+            if told or any(Path(place).is_relative_to(directory) for place in places):
+                found.append(int(process.name))
+        except OSError:
+            continue  # gone, or somebody else's
+    return found
+
+
+def text_of(output):
+    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""
