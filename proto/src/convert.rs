@@ -8,8 +8,8 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
 use onewriter_tree::{
     Error, Reason, RelPath, Tree,
     mutation::{
-        Batch, Change, HardLink, MakeDirectory, ModeChange, Moment, Mutation, Outcome, Publish, Remove, Rename,
-        SetAttributes, Source, Symlink, Timespec, Touch, Unchanged,
+        Batch, Change, HardLink, MakeDirectory, ModeChange, Moment, Mutation, Outcome, Publish,
+        Remove, Rename, SetAttributes, Source, Symlink, Timespec, Touch, Unchanged,
     },
 };
 
@@ -84,15 +84,21 @@ pub fn mutation(kind: Kind, terms: Terms<'_>) -> Result<Box<dyn Mutation>, Error
         })?,
         Kind::SetAttributes(set) => {
             let change = set.mode.map(|m| ModeChange { keep: m.keep, set: m.set });
-            let (atime, mtime) = (set.atime.map(time).transpose()?, set.mtime.map(time).transpose()?);
+            let (atime, mtime) =
+                (set.atime.map(time).transpose()?, set.mtime.map(time).transpose()?);
             let (uid, gid) = (set.uid, set.gid);
-            each("attributes", &set.paths, |path| SetAttributes { path, mode: change, uid, gid, atime, mtime })?
+            each("attributes", &set.paths, |path| SetAttributes {
+                path,
+                mode: change,
+                uid,
+                gid,
+                atime,
+                mtime,
+            })?
         }
         Kind::Touch(touch) => {
-            let (atime, mtime) = (
-                moment(touch.atime, touch.omit_atime)?,
-                moment(touch.mtime, touch.omit_mtime)?,
-            );
+            let (atime, mtime) =
+                (moment(touch.atime, touch.omit_atime)?, moment(touch.mtime, touch.omit_mtime)?);
             let (no_create, umask) = (touch.no_create, terms.umask);
             each("touch", &touch.paths, |path| Touch { path, no_create, atime, mtime, umask })?
         }
@@ -106,13 +112,18 @@ pub fn batch(mutations: Vec<v1::Mutation>, terms: Terms<'_>) -> Result<Box<dyn M
     }
     let items = mutations.into_iter().enumerate().map(|(index, item)| {
         let kind = item.kind.ok_or_else(|| bad("kind", "the mutation says nothing"));
-        kind.and_then(|kind| mutation(kind, terms)).map_err(|error| Error { index: Some(index), ..error })
+        kind.and_then(|kind| mutation(kind, terms))
+            .map_err(|error| Error { index: Some(index), ..error })
     });
     Ok(Box::new(Batch::new("batch", items.collect::<Result<_, _>>()?, false)))
 }
 
 /// A publish of `source` as `to` describes it.
-pub fn publication(to: Option<v1::Publication>, source: Source, umask: u32) -> Result<Publish, Error> {
+pub fn publication(
+    to: Option<v1::Publication>,
+    source: Source,
+    umask: u32,
+) -> Result<Publish, Error> {
     let to = to.ok_or_else(|| bad("to", "the request does not say where to publish"))?;
     let unchanged = match v1::Unchanged::try_from(to.unchanged) {
         Ok(v1::Unchanged::Keep) => Unchanged::Keep,
@@ -155,7 +166,10 @@ fn local_source(path: Vec<u8>, consume: bool, terms: Terms<'_>) -> Result<Source
         return Err(not_local(&path));
     }
     if !path.starts_with(b"/") || path.contains(&0) || path.len() > 4095 {
-        return Err(bad("source", "a local source is an absolute path of at most 4095 bytes without NUL"));
+        return Err(bad(
+            "source",
+            "a local source is an absolute path of at most 4095 bytes without NUL",
+        ));
     }
     match terms.tree.below_root_as_spelled(&path) {
         // In the tree it is subject to locks, like any path of it.
@@ -176,7 +190,8 @@ fn staged_source(name: &[u8], terms: Terms<'_>) -> Result<Source, Error> {
 }
 
 fn not_local(path: &[u8]) -> Error {
-    let why = "only the daemon's own user on the same machine may name local files; send the content";
+    let why =
+        "only the daemon's own user on the same machine may name local files; send the content";
     Error::new(Reason::NotLocal, path, why)
 }
 

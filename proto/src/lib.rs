@@ -6,7 +6,12 @@
 pub mod convert;
 
 /// Version 1 of the protocol, generated from `onewriter/v1/*.proto`.
-#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the .proto files are the documentation")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated; the .proto files are the documentation"
+)]
 pub mod v1 {
     include!("gen/onewriter.v1.rs");
 }

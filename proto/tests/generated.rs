@@ -36,6 +36,7 @@ fn generate(home: &Path, out: &Path) {
         .bytes(".onewriter.v1.PublishStreamRequest.chunk")
         .bytes(".onewriter.v1.ReadFileResponse.chunk")
         .btree_map(".")
+        .build_transport(false)
         .server_mod_attribute(".", tonic_only)
         .client_mod_attribute(".", tonic_only)
         .compile_fds(descriptors)

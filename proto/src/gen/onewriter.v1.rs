@@ -646,17 +646,6 @@ pub mod mutations_client {
     pub struct MutationsClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl MutationsClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> MutationsClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -1908,17 +1897,6 @@ pub mod reading_client {
     pub struct ReadingClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl ReadingClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
     impl<T> ReadingClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
@@ -2392,7 +2370,7 @@ pub struct StatusResponse {
     pub connections: u64,
     #[prost(message, repeated, tag = "9")]
     pub locks: ::prost::alloc::vec::Vec<LockedPath>,
-    /// How the journal is kept: "wal", or "truncate" on a network filesystem.
+    /// How the journal is kept: "wal", or "exclusive" on a network filesystem.
     #[prost(string, tag = "10")]
     pub journal_mode: ::prost::alloc::string::String,
 }
@@ -2504,17 +2482,6 @@ pub mod administration_client {
     #[derive(Debug, Clone)]
     pub struct AdministrationClient<T> {
         inner: tonic::client::Grpc<T>,
-    }
-    impl AdministrationClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
     }
     impl<T> AdministrationClient<T>
     where

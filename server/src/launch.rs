@@ -1,0 +1,196 @@
+//! Starting the daemon: in the foreground, or detached from whoever needed it first.
+//!
+//! A detached daemon inherits nothing of its starter but the root: no descriptor (make's pipes and
+//! jobserver among them), no session, no working directory, no environment beyond a few names. The
+//! starter waits until it can be connected to, and is not its parent afterwards.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufRead as _, BufReader, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use onewriter_core::OwnershipError;
+use onewriter_tree::path::STATE_DIR;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    config::Config,
+    daemon::{self, DaemonError},
+    listener::SOCKET,
+};
+
+/// The log of a detached daemon, in `.onewriter/`.
+pub const LOG_FILE: &str = "daemon.log";
+
+/// What a detached daemon says when clients can connect.
+const READY: &str = "ready";
+
+/// How long a detached daemon waits for one that is about to end.
+const WAIT_FOR_ROOT: Duration = Duration::from_secs(15);
+
+/// A log that is larger when a daemon starts is begun anew, in bytes.
+const LOG_MAX: u64 = 4 << 20;
+
+/// What a detached daemon may know of its starter's environment.
+const KEPT_ENVIRONMENT: [&str; 8] =
+    ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUST_BACKTRACE", "ONEWRITER_LOG"];
+
+/// Does what `config` says; the exit code of the program.
+pub fn main(config: Config) -> ExitCode {
+    if config.detach {
+        return report(detach(&config));
+    }
+    if config.detached {
+        let _ = rustix::process::setsid();
+        let _ = std::env::set_current_dir("/");
+    }
+    log_to_stderr();
+    raise_descriptor_limit();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    match runtime {
+        Ok(runtime) => report(runtime.block_on(serve(config)).map_err(Box::from)),
+        Err(error) => report(Err(Box::from(error))),
+    }
+}
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn serve(config: Config) -> Result<(), DaemonError> {
+    let deadline = Instant::now() + WAIT_FOR_ROOT;
+    let detached = config.detached;
+    loop {
+        let done = daemon::run(config.clone(), terminated(), || {
+            if detached {
+                announce()
+            }
+        })
+        .await;
+        match done {
+            Err(DaemonError::Ownership { source: OwnershipError::Taken { .. }, root })
+                if detached =>
+            {
+                if can_connect(&root) {
+                    announce();
+                    return Ok(());
+                }
+                if Instant::now() > deadline {
+                    let source = OwnershipError::Taken { owner: None };
+                    return Err(DaemonError::Ownership { root, source });
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Returns at SIGTERM or SIGINT.
+async fn terminated() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Tells the starter that clients can connect, and lets go of its pipe.
+fn announce() {
+    let mut stdout = io::stdout();
+    let _ = writeln!(stdout, "{READY}").and_then(|()| stdout.flush());
+    if let Ok(null) = OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(null);
+    }
+}
+
+fn can_connect(root: &Path) -> bool {
+    use std::os::{fd::AsRawFd as _, unix::net::UnixStream};
+    // By handle, since a socket's path may not be longer than 107 bytes.
+    File::open(root.join(STATE_DIR)).is_ok_and(|state| {
+        UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", state.as_raw_fd())).is_ok()
+    })
+}
+
+/// Starts the daemon in the background and returns when clients can connect to it.
+fn detach(config: &Config) -> Result<(), AnyError> {
+    let root = std::fs::canonicalize(&config.root)
+        .map_err(|e| format!("cannot open the build root {}: {e}", config.root.display()))?;
+    let log = open_log(&root.join(STATE_DIR).join(LOG_FILE))?;
+    crate::inherited::close_on_exec()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env_clear();
+    command.envs(KEPT_ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.arg("--detached").arg("--root").arg(&root);
+    command.args(["--idle-timeout", &config.idle_timeout.to_string()]);
+    command.args(["--drain-timeout", &config.drain_timeout.to_string()]);
+    command.args(["--durability", config.durability.name()]);
+    if let Some(state) = &config.state {
+        command.arg("--state").arg(std::path::absolute(state)?);
+    }
+    let stderr = log.try_clone()?;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
+    let stdout = child.stdout.take().ok_or("the daemon has no output")?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    if line.trim() == READY {
+        return Ok(());
+    }
+    let status = child.wait()?;
+    Err(format!(
+        "the daemon did not start ({status}); {} says why:\n{}",
+        LOG_FILE,
+        last_lines(&root)
+    )
+    .into())
+}
+
+fn open_log(path: &Path) -> Result<File, AnyError> {
+    let fresh = std::fs::metadata(path).is_ok_and(|log| log.len() > LOG_MAX);
+    let mut options = OpenOptions::new();
+    options.create(true).append(!fresh).write(true).truncate(fresh).mode(0o600);
+    options.open(path).map_err(|e| format!("cannot open the log {}: {e}", path.display()).into())
+}
+
+fn last_lines(root: &Path) -> String {
+    let text = std::fs::read_to_string(root.join(STATE_DIR).join(LOG_FILE)).unwrap_or_default();
+    let lines: Vec<_> = text.lines().rev().take(3).collect();
+    lines.into_iter().rev().map(|line| format!("  {line}\n")).collect()
+}
+
+fn log_to_stderr() {
+    use std::io::IsTerminal as _;
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ONEWRITER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+/// One descriptor for each connection and each level of a removed tree: take what there is.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+/// One line of what happened, then its causes.
+fn report(done: Result<(), AnyError>) -> ExitCode {
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    eprintln!("onewriterd: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  caused by: {error}");
+        cause = error.source();
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,120 @@
+//! Who is at the other end, and what its request says of itself.
+
+use std::time::{Duration, Instant};
+
+use onewriter_core::{Caller, locks::Owner};
+use onewriter_proto::{PROTOCOL, PROTOCOL_KEY, convert::DEFAULT_UMASK, v1};
+use onewriter_tree::{Error, Reason};
+use rustix::process::geteuid;
+use tonic::{Request, Status};
+
+use crate::status::status;
+
+/// The longest a build id or target that is kept of a request, in bytes; longer ones are cut.
+const LABEL_MAX: usize = 1024;
+
+/// The process that opened the connection, as the kernel says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) pid: u32,
+    pub(crate) uid: u32,
+}
+
+impl Peer {
+    pub(crate) fn of(socket: &tokio::net::UnixStream) -> std::io::Result<Self> {
+        let credentials = socket.peer_cred()?;
+        let pid = credentials.pid().and_then(|pid| pid.try_into().ok()).unwrap_or(0);
+        Ok(Self { pid, uid: credentials.uid() })
+    }
+
+    /// Whether it may name files of this machine for the daemon to open: only one who could open
+    /// them itself.
+    pub(crate) fn is_local(self) -> bool {
+        self.uid == geteuid().as_raw()
+    }
+}
+
+/// What a request says besides what it wants.
+pub(crate) struct Terms {
+    pub(crate) caller: Caller,
+    pub(crate) umask: u32,
+    pub(crate) local: bool,
+}
+
+impl Terms {
+    /// Of `request`, whose message holds `context`.
+    pub(crate) fn of<T>(request: &Request<T>, context: Option<v1::Context>) -> Self {
+        let peer = request.extensions().get::<Peer>().copied();
+        let context = context.unwrap_or_default();
+        let owner = Owner {
+            method: "",
+            build: cut(context.build),
+            target: cut(context.target),
+            pid: peer.map(|p| p.pid).filter(|pid| *pid != 0).unwrap_or(context.pid),
+            uid: peer.map_or(u32::MAX, |p| p.uid),
+        };
+        let deadline = timeout(request.metadata()).map(|after| Instant::now() + after);
+        Self {
+            caller: Caller { owner, directory: cut(context.directory), deadline },
+            umask: context.umask.unwrap_or(DEFAULT_UMASK) & 0o777,
+            local: peer.is_some_and(Peer::is_local),
+        }
+    }
+}
+
+fn cut(mut label: String) -> String {
+    label.truncate(label.floor_char_boundary(LABEL_MAX));
+    label
+}
+
+/// gRPC's own deadline: digits and a unit.
+fn timeout(metadata: &tonic::metadata::MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let n: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(n * 3600),
+        "M" => Duration::from_secs(n * 60),
+        "S" => Duration::from_secs(n),
+        "m" => Duration::from_millis(n),
+        "u" => Duration::from_micros(n),
+        "n" => Duration::from_nanos(n),
+        _ => return None,
+    })
+}
+
+/// Refuses clients of another protocol version by name, instead of misunderstanding them. Those
+/// that do not say theirs (any gRPC tool) are let in.
+#[expect(clippy::result_large_err, reason = "the signature of a tonic interceptor")]
+pub(crate) fn check_version(request: Request<()>) -> Result<Request<()>, Status> {
+    let Some(theirs) = request.metadata().get(PROTOCOL_KEY) else { return Ok(request) };
+    if theirs.to_str().ok().and_then(|text| text.parse().ok()) == Some(PROTOCOL) {
+        return Ok(request);
+    }
+    let why = format!(
+        "the daemon is onewriterd {} (protocol {PROTOCOL}), the client speaks protocol {}",
+        env!("CARGO_PKG_VERSION"),
+        theirs.to_str().unwrap_or("?"),
+    );
+    Err(status(Error::new(Reason::VersionMismatch, b".", why)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_grpc_writes_them() {
+        let read = |text: &str| {
+            let mut request = Request::new(());
+            request.metadata_mut().insert("grpc-timeout", text.parse().unwrap());
+            timeout(request.metadata())
+        };
+        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(read("2S"), Some(Duration::from_secs(2)));
+        assert_eq!(read("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for nonsense in ["", "S", "1", "1x", "-1S", "123456789S"] {
+            assert_eq!(read(nonsense), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The daemon itself.
+
+use std::{sync::Arc, time::Duration};
+
+use onewriter_core::{
+    Durability, Engine,
+    journal::Mode,
+    locks::{Access, KeyStatus, Owner},
+};
+use onewriter_proto::{
+    PROTOCOL,
+    v1::{
+        self, DrainRequest, DrainResponse, LockParty, LockedPath, MutationCount, StatisticsRequest,
+        StatisticsResponse, StatusRequest, StatusResponse, StopRequest, StopResponse,
+    },
+};
+use tonic::{Request, Response, Status, async_trait};
+
+use crate::daemon::Lifecycle;
+
+pub(crate) struct Administration {
+    engine: Arc<Engine>,
+    lifecycle: Arc<Lifecycle>,
+}
+
+impl Administration {
+    pub(crate) fn new(engine: Arc<Engine>, lifecycle: Arc<Lifecycle>) -> Self {
+        Self { engine, lifecycle }
+    }
+}
+
+#[async_trait]
+impl v1::administration_server::Administration for Administration {
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        use std::os::unix::ffi::OsStrExt as _;
+        Ok(Response::new(StatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: PROTOCOL,
+            pid: std::process::id(),
+            root: self.engine.tree().path().as_os_str().as_bytes().to_vec(),
+            uptime_ms: millis(self.lifecycle.uptime()),
+            durability: match self.engine.durability() {
+                Durability::Process => "process".to_owned(),
+                Durability::Power => "power".to_owned(),
+            },
+            draining: self.engine.is_draining(),
+            connections: self.lifecycle.connections(),
+            locks: self.engine.locks().snapshot().into_iter().map(locked_path).collect(),
+            journal_mode: match self.engine.journal().mode() {
+                Mode::Wal => "wal".to_owned(),
+                Mode::Exclusive => "exclusive".to_owned(),
+            },
+        }))
+    }
+
+    async fn statistics(
+        &self,
+        _: Request<StatisticsRequest>,
+    ) -> Result<Response<StatisticsResponse>, Status> {
+        let counts = self.engine.counts();
+        let (locks, journal) = (self.engine.locks().counters(), self.engine.journal().stats());
+        let (sync_rounds, sync_requests) = self.engine.syncs();
+        let count = |((method, outcome), count): ((&str, &str), u64)| MutationCount {
+            method: method.to_owned(),
+            outcome: outcome.to_owned(),
+            count,
+        };
+        Ok(Response::new(StatisticsResponse {
+            mutations: counts.mutations.into_iter().map(count).collect(),
+            bytes_written: counts.bytes,
+            lock_acquisitions: locks.acquisitions,
+            lock_waits: locks.waited,
+            lock_wait_us: locks.total_wait.as_micros() as u64,
+            lock_holders: locks.holders,
+            lock_waiters: locks.waiters,
+            journal_written: journal.written,
+            journal_queued: journal.queued,
+            journal_dropped: journal.dropped_unchanged,
+            journal_lost: journal.lost,
+            sync_rounds,
+            sync_requests,
+            trash: self.engine.trash(),
+            resident_bytes: resident_bytes(),
+        }))
+    }
+
+    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        self.engine.drain().await;
+        Ok(Response::new(DrainResponse {}))
+    }
+
+    async fn stop(&self, _: Request<StopRequest>) -> Result<Response<StopResponse>, Status> {
+        self.lifecycle.stop("a client asked for it");
+        Ok(Response::new(StopResponse { pid: std::process::id() }))
+    }
+}
+
+fn locked_path(status: KeyStatus) -> LockedPath {
+    let holder = |h: onewriter_core::locks::Holding| party(&h.owner, h.access, h.held_for);
+    let waiter = |w: onewriter_core::locks::Waiting| party(&w.owner, w.access, w.waited);
+    LockedPath {
+        path: status.key.as_bytes().to_vec(),
+        holders: status.holders.into_iter().map(holder).collect(),
+        waiters: status.waiters.into_iter().map(waiter).collect(),
+    }
+}
+
+fn party(owner: &Owner, access: Access, time: Duration) -> LockParty {
+    LockParty {
+        method: owner.method.to_owned(),
+        build: owner.build.clone(),
+        target: owner.target.clone(),
+        pid: owner.pid,
+        uid: owner.uid,
+        exclusive: access == Access::Exclusive,
+        for_ms: millis(time),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    time.as_millis() as u64
+}
+
+/// The second field of /proc/self/statm counts resident pages.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|field| field.parse().ok()).unwrap_or(0);
+    pages * rustix::param::page_size() as u64
+}
