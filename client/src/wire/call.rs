@@ -1,0 +1,92 @@
+//! A call that streams.
+
+use prost::Message;
+
+use super::connection::Connection;
+use super::{CallError, Transport};
+
+/// A call under way: messages go out and come in, in any order.
+///
+/// Dropping a call before it has ended cancels it.
+pub struct Call<'a, S: Transport> {
+    connection: &'a mut Connection<S>,
+}
+
+impl<'a, S: Transport> Call<'a, S> {
+    pub(super) fn new(connection: &'a mut Connection<S>) -> Self {
+        Self { connection }
+    }
+
+    /// Sends a message; waits while the server takes no more.
+    ///
+    /// If it turns out that the server has ended the call, this is the call's error, or, if it
+    /// ended it well, nothing: the server wants no more, which [`Call::has_ended`] tells.
+    pub fn send<M: Message>(&mut self, message: &M) -> Result<(), CallError> {
+        self.send_any(message, false)
+    }
+
+    /// Sends the last message: [`Call::send`] and [`Call::finish`] in one.
+    pub fn send_last<M: Message>(&mut self, message: &M) -> Result<(), CallError> {
+        self.send_any(message, true)
+    }
+
+    fn send_any<M: Message>(&mut self, message: &M, last: bool) -> Result<(), CallError> {
+        if !self.has_ended() {
+            if !self.connection.stream.open_here {
+                return Err(CallError::Request("a message after the last one"));
+            }
+            self.connection.send_message(message, last)?;
+        }
+        self.after_sending()
+    }
+
+    /// Says that no more messages will be sent.
+    pub fn finish(&mut self) -> Result<(), CallError> {
+        if !self.has_ended() && self.connection.stream.open_here {
+            self.connection.half_close()?;
+        }
+        self.after_sending()
+    }
+
+    /// Reports what sending has brought to light.
+    fn after_sending(&mut self) -> Result<(), CallError> {
+        while self.connection.send_failed && !self.has_ended() {
+            self.connection.receive()?;
+        }
+        match &self.connection.stream.end {
+            Some(end) => end.clone().result(),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the next message. `None`: the server has ended the call, and it went well.
+    pub fn recv<M: Message + Default>(&mut self) -> Result<Option<M>, CallError> {
+        loop {
+            if let Some(message) = self.connection.stream.message()? {
+                return Ok(Some(message));
+            }
+            if let Some(outcome) = self.connection.stream.outcome() {
+                return outcome.map(|()| None);
+            }
+            self.connection.replenish_stream();
+            // Flushing may read, too: what it has read comes first.
+            if self.connection.must_flush() {
+                self.connection.flush()?;
+            } else {
+                self.connection.receive()?;
+            }
+        }
+    }
+
+    /// Whether the server is known to have ended the call. Messages that it sent before may still
+    /// be waiting to be received.
+    pub fn has_ended(&self) -> bool {
+        self.connection.stream.end.is_some()
+    }
+}
+
+impl<S: Transport> Drop for Call<'_, S> {
+    fn drop(&mut self) {
+        self.connection.abandon();
+    }
+}
