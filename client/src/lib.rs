@@ -1,3 +1,86 @@
-//! The client: a library of plain Rust in and out, and the commands of the onewriter program.
+//! The client: a library of plain Rust in and out, and the commands of the `onewriter` program.
+//!
+//! Everything that a hot command does not need stays off its way: clap is built only for help and
+//! for command lines that the fast parser does not understand, JSON only for `--json`, the
+//! daemon's starter only where none answers.
 
+pub mod arena;
+pub mod command;
+mod context;
+pub mod entry;
+pub mod failure;
+mod mode;
+mod output;
+mod place;
+mod session;
+mod start;
+mod verbs;
 pub mod wire;
+
+use std::ffi::OsString;
+
+use crate::{
+    command::{Given, Verb},
+    context::Context,
+    failure::{EXIT_CODES, Failure},
+};
+
+/// All commands.
+#[must_use]
+pub fn verbs() -> &'static [&'static Verb] {
+    verbs::ALL
+}
+
+/// The whole command line as clap knows it: for help, completions and manual pages.
+#[must_use]
+pub fn clap() -> clap::Command {
+    let program = clap::Command::new("onewriter")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Makes the writes of parallel builds safe: one daemon owns every change of a build tree")
+        .after_help(EXIT_CODES)
+        .max_term_width(100)
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    program.subcommands(verbs::ALL.iter().map(|verb| verb.clap()))
+}
+
+/// Runs the program; its exit code. `arguments` begin with the program's name.
+pub fn run(arguments: Vec<OsString>) -> i32 {
+    let named = |name: &OsString| verbs::ALL.iter().find(|verb| name == verb.name);
+    let Some(verb) = arguments.get(1).and_then(named) else { return explain(arguments) };
+    match verb.parse(&arguments[2..]) {
+        Some(given) => execute(verb, &given),
+        None => explain(arguments),
+    }
+}
+
+/// Lets clap look at the command line: it prints help and errors, or understands it after all.
+fn explain(arguments: Vec<OsString>) -> i32 {
+    let matches = match clap().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let _ = error.print();
+            return error.exit_code();
+        }
+    };
+    let chosen = matches.subcommand().and_then(|(name, matches)| {
+        verbs::ALL.iter().find(|verb| verb.name == name).map(|verb| (verb, matches))
+    });
+    match chosen {
+        Some((verb, matches)) => execute(verb, &verb.given(matches)),
+        None => Failure::Usage(String::new()).exit_code(),
+    }
+}
+
+fn execute(verb: &Verb, given: &Given) -> i32 {
+    let mut context = Context::new(given);
+    let done = context.check(given).and_then(|()| (verb.run)(given, &mut context));
+    let done = done.and_then(|()| context.output.flush());
+    match done {
+        Ok(()) => 0,
+        Err(failure) => {
+            output::failure(verb.name, &failure, given.has("json"), &mut context.output);
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What a command works with: its settings, where it stands, and a way to have things done.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    time::Duration,
+};
+
+use onewriter_proto::{
+    convert,
+    v1::{self, MutationResponse, mutation::Kind},
+};
+use onewriter_tree::{
+    Tree,
+    mutation::{self, Effects},
+};
+use rustix::{fs::Mode, process::umask};
+
+use crate::{
+    command::Given,
+    failure::Failure,
+    output::{self, Output},
+    place::Place,
+    session::{Server, Session},
+};
+
+const DEFAULT_TIMEOUT: u64 = 300;
+
+/// One run of a command.
+#[derive(Debug)]
+pub struct Context {
+    root: Option<OsString>,
+    server: Option<OsString>,
+    timeout: Option<OsString>,
+    build: String,
+    target: String,
+    json: bool,
+    umask: Option<u32>,
+    pub(crate) output: Output,
+}
+
+impl Context {
+    /// From the common options, and the environment where they say nothing.
+    pub(crate) fn new(given: &Given) -> Self {
+        let setting = |option: &str, variable: &str| {
+            given
+                .value(option)
+                .map(OsStr::to_owned)
+                .or_else(|| env::var_os(variable))
+                .filter(|v| !v.is_empty())
+        };
+        let label = |setting: Option<OsString>| {
+            setting.map(|v| v.to_string_lossy().into_owned()).unwrap_or_default()
+        };
+        Self {
+            root: setting("root", "ONEWRITER_ROOT"),
+            server: setting("server", "ONEWRITER_SERVER"),
+            timeout: setting("timeout", "ONEWRITER_TIMEOUT"),
+            build: label(setting("build", "ONEWRITER_BUILD")),
+            target: label(setting("target", "ONEWRITER_TARGET")),
+            json: given.has("json"),
+            umask: None,
+            output: Output::default(),
+        }
+    }
+
+    /// Refuses settings that make no sense, before anything is done.
+    pub(crate) fn check(&self, _: &Given) -> Result<(), Failure> {
+        self.timeout()?;
+        match env::var_os("ONEWRITER") {
+            Some(mode) if mode != "off" && mode != "on" && !mode.is_empty() => {
+                Err(Failure::Usage(format!("ONEWRITER is 'on' or 'off', not '{}'", mode.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How long the whole command may wait.
+    pub(crate) fn timeout(&self) -> Result<Duration, Failure> {
+        let Some(text) = &self.timeout else { return Ok(Duration::from_secs(DEFAULT_TIMEOUT)) };
+        let seconds = text.to_str().and_then(|text| text.parse::<f64>().ok());
+        let seconds = seconds.filter(|s| *s > 0.0 && *s < 1e7);
+        let refuse = || {
+            Failure::Usage(format!(
+                "a timeout is a number of seconds above 0, not '{}'",
+                text.display()
+            ))
+        };
+        seconds.map(Duration::from_secs_f64).ok_or_else(refuse)
+    }
+
+    /// Whether the user asked for no daemon.
+    pub(crate) fn is_direct(&self) -> bool {
+        env::var_os("ONEWRITER").is_some_and(|mode| mode == "off")
+    }
+
+    /// Whether results go out as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// The caller's umask. Read once; it is 0 afterwards, since all modes are set exactly.
+    pub(crate) fn umask(&mut self) -> u32 {
+        *self.umask.get_or_insert_with(|| umask(Mode::empty()).as_raw_mode())
+    }
+
+    /// The build id and target that were set; empty if none.
+    pub(crate) fn labels(&self) -> (&str, &str) {
+        (&self.build, &self.target)
+    }
+
+    /// The build root that this command is for.
+    pub(crate) fn place(&self) -> Result<Place, Failure> {
+        Place::find(self.root.as_deref())
+    }
+
+    /// The daemon that this command talks to.
+    pub(crate) fn server(&self) -> Result<Server, Failure> {
+        match &self.server {
+            None => self.place().map(Server::Root),
+            Some(address) => server(address),
+        }
+    }
+
+    /// What every request says of its caller.
+    pub(crate) fn request(&mut self, server: &Server) -> v1::Context {
+        let directory = match server {
+            Server::Root(place) => place.directory(),
+            Server::Unix(_) => String::new(),
+        };
+        v1::Context {
+            build: self.build.clone(),
+            target: self.target.clone(),
+            directory,
+            umask: Some(self.umask()),
+            pid: 0,
+        }
+    }
+
+    /// Has mutations done, by the daemon or by this process, and tells what they did.
+    pub(crate) fn mutate(
+        &mut self,
+        server: &Server,
+        mut kinds: Vec<Kind>,
+        verbose: bool,
+    ) -> Result<(), Failure> {
+        let response = match self.is_direct() {
+            true => self.mutate_directly(server, kinds)?,
+            false => {
+                let context = self.request(server);
+                let mut session = Session::new(server, self.timeout()?);
+                match kinds.len() {
+                    1 => session.mutate(context, kinds.remove(0))?,
+                    _ => session.batch(context, kinds)?,
+                }
+            }
+        };
+        self.tell(&response, verbose)
+    }
+
+    fn mutate_directly(
+        &mut self,
+        server: &Server,
+        kinds: Vec<Kind>,
+    ) -> Result<MutationResponse, Failure> {
+        let umask = self.umask();
+        let tree = open_tree(server)?;
+        let terms = convert::Terms { tree: &tree, umask, local: true };
+        let mut effects = Effects::new(false);
+        for kind in kinds {
+            mutation::run(&mut *convert::mutation(kind, terms)?, &tree, &mut effects)?;
+        }
+        // Nobody else will delete what was removed.
+        for name in tree.staging().leftovers(false).unwrap_or_default() {
+            let _ = tree.staging().delete(&name);
+        }
+        Ok(convert::response(effects.changes))
+    }
+
+    /// Prints changes: all as JSON, or those that changed something where it is to be `verbose`.
+    pub(crate) fn tell(
+        &mut self,
+        response: &MutationResponse,
+        verbose: bool,
+    ) -> Result<(), Failure> {
+        if self.json {
+            return self.output.json(&output::changes(&response.changes));
+        }
+        if verbose {
+            for change in &response.changes {
+                self.output.line(format_args!(
+                    "{} '{}'",
+                    output::outcome(change),
+                    output::shown(&change.path)
+                ))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tree, for work without the daemon.
+pub(crate) fn open_tree(server: &Server) -> Result<Tree, Failure> {
+    match server {
+        Server::Root(place) => Ok(Tree::open(place.root())?),
+        Server::Unix(_) => Err(Failure::Usage(
+            "ONEWRITER=off works on a build root, not on a server's address".into(),
+        )),
+    }
+}
+
+fn server(address: &OsStr) -> Result<Server, Failure> {
+    use std::os::unix::ffi::OsStrExt as _;
+    match address.as_bytes().strip_prefix(b"unix:") {
+        Some(path) if !path.is_empty() => {
+            let path = path.strip_prefix(b"//").unwrap_or(path);
+            Ok(Server::Unix(OsStr::from_bytes(path).into()))
+        }
+        _ => Err(Failure::Usage(format!(
+            "a server's address is unix:/path/to/daemon.sock, not '{}'",
+            address.display()
+        ))),
+    }
+}
+
+impl Server {
+    /// A path as it was typed, as the wire wants it. A server that is named by its address gets
+    /// it as it is.
+    pub(crate) fn path(&self, typed: &OsStr) -> Result<Vec<u8>, Failure> {
+        use std::os::unix::ffi::OsStrExt as _;
+        match self {
+            Self::Root(place) => place.relative(typed),
+            Self::Unix(_) => Ok(typed.as_bytes().to_vec()),
+        }
+    }
+
+    /// Several of them.
+    pub(crate) fn paths(&self, typed: &[OsString]) -> Result<Vec<Vec<u8>>, Failure> {
+        typed.iter().map(|path| self.path(path)).collect()
+    }
+}

@@ -1,0 +1,267 @@
+//! Reaching the daemon: connect, start it where none answers, call, try again where that is safe.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use onewriter_proto::{
+    PROTOCOL_KEY,
+    v1::{
+        BatchRequest, Context, HardLinkRequest, MakeDirectoriesRequest, Mutation, MutationResponse,
+        PublishLocalRequest, PublishStagedRequest, RemoveRequest, RenameRequest,
+        SetAttributesRequest, SymlinkRequest, TouchRequest, mutation::Kind,
+    },
+};
+use prost::Message;
+
+use crate::{
+    failure::{Failure, with_sources},
+    place::Place,
+    start,
+    wire::{Call, CallError, CallOptions, Connection, Socket},
+};
+
+/// [`onewriter_proto::PROTOCOL`] as metadata has it.
+const PROTOCOL: &str = "1";
+
+/// How often a request is begun anew on another connection.
+const ATTEMPTS: usize = 4;
+
+/// Where the daemon is.
+#[derive(Debug)]
+pub(crate) enum Server {
+    /// At the socket of this root; it may be started.
+    Root(Place),
+    /// At this socket, whoever listens there.
+    Unix(std::path::PathBuf),
+}
+
+/// Calls to one daemon.
+pub(crate) struct Session<'a> {
+    server: &'a Server,
+    timeout: Duration,
+    connection: Option<Connection<Socket>>,
+}
+
+impl std::fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// Whether a request may be made again when it is not known what became of the first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Doing it twice is doing it once.
+    Safe,
+    /// Only if it is certain that it was not begun.
+    Never,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(server: &'a Server, timeout: Duration) -> Self {
+        Self { server, timeout, connection: None }
+    }
+
+    /// A call of one message each way.
+    pub(crate) fn unary<Q: Message, R: Message + Default>(
+        &mut self,
+        method: &str,
+        request: &Q,
+        repeat: Repeat,
+    ) -> Result<R, Failure> {
+        self.attempt(repeat, |connection, options| connection.unary(method, request, options))
+    }
+
+    /// A call whose messages `talk` sends and receives. It is made again only if nothing came back.
+    pub(crate) fn stream<T>(
+        &mut self,
+        method: &str,
+        mut talk: impl FnMut(&mut Call<'_, Socket>) -> Result<T, CallError>,
+    ) -> Result<T, Failure> {
+        self.attempt(Repeat::Never, |connection, options| {
+            talk(&mut connection.open(method, options)?)
+        })
+    }
+
+    /// As [`Session::unary`], but never starts a daemon: `None` where none answers.
+    pub(crate) fn unary_if_running<Q: Message, R: Message + Default>(
+        &mut self,
+        method: &str,
+        request: &Q,
+    ) -> Result<Option<R>, Failure> {
+        match self.dial() {
+            Ok(connection) => self.connection = Some(connection),
+            Err(Dial::NoDaemon(_)) => return Ok(None),
+            Err(Dial::Failed(failure)) => return Err(failure),
+        }
+        self.unary(method, request, Repeat::Never).map(Some)
+    }
+
+    fn attempt<T>(
+        &mut self,
+        repeat: Repeat,
+        mut call: impl FnMut(&mut Connection<Socket>, &CallOptions<'_>) -> Result<T, CallError>,
+    ) -> Result<T, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        for attempt in 1.. {
+            let mut connection = match self.connection.take() {
+                Some(connection) => connection,
+                None => self.connect()?,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let options = CallOptions {
+                timeout: Some(left.max(Duration::from_millis(1))),
+                metadata: &[(PROTOCOL_KEY, PROTOCOL)],
+                ..CallOptions::default()
+            };
+            let error = match call(&mut connection, &options) {
+                Ok(answer) => {
+                    self.connection = Some(connection).filter(Connection::is_usable);
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            // A daemon that ends, or was killed, breaks off; the next connection starts another.
+            let again = match &error {
+                CallError::Refused | CallError::Closed { answered: false } => true,
+                CallError::Closed { answered: true } | CallError::Io { .. } => {
+                    repeat == Repeat::Safe
+                }
+                _ => false,
+            };
+            if !again || attempt == ATTEMPTS {
+                return Err(error.into());
+            }
+        }
+        unreachable!("the loop returns")
+    }
+
+    fn connect(&self) -> Result<Connection<Socket>, Failure> {
+        match (self.dial(), self.server) {
+            (Ok(connection), _) => Ok(connection),
+            (Err(Dial::NoDaemon(_)), Server::Root(place)) => {
+                start::ensure(place.root(), || self.dial().is_ok())?;
+                self.dial().map_err(|error| match error {
+                    Dial::NoDaemon(why) => {
+                        Failure::Unreachable(format!("the daemon was started and is gone: {why}"))
+                    }
+                    Dial::Failed(failure) => failure,
+                })
+            }
+            (Err(Dial::NoDaemon(why)), Server::Unix(path)) => Err(Failure::Unreachable(format!(
+                "no daemon answers at '{}': {why}",
+                path.display()
+            ))),
+            (Err(Dial::Failed(failure)), _) => Err(failure),
+        }
+    }
+
+    fn dial(&self) -> Result<Connection<Socket>, Dial> {
+        let at = |path: &Path| Socket::connect_unix(path, Some(self.timeout)).map(Connection::new);
+        let dialled = match self.server {
+            Server::Unix(path) => at(path),
+            Server::Root(place) => {
+                let (path, _handle) = place.socket().map_err(Dial::Failed)?;
+                at(&path)
+            }
+        };
+        dialled.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                Dial::NoDaemon(error)
+            }
+            std::io::ErrorKind::WouldBlock => Dial::Failed(Failure::TimedOut(
+                "the daemon accepts no connections (is it stopped?)".into(),
+            )),
+            _ => Dial::Failed(Failure::Unreachable(format!(
+                "cannot connect to the daemon: {}",
+                with_sources(&error)
+            ))),
+        })
+    }
+}
+
+/// Why there is no connection.
+enum Dial {
+    /// Nobody listens.
+    NoDaemon(std::io::Error),
+    Failed(Failure),
+}
+
+const MUTATIONS: &str = "/onewriter.v1.Mutations/";
+
+impl Session<'_> {
+    /// Makes the rpc that belongs to a mutation.
+    pub(crate) fn mutate(
+        &mut self,
+        context: Context,
+        kind: Kind,
+    ) -> Result<MutationResponse, Failure> {
+        let (repeat, context) = (repeatable(&kind), Some(context));
+        macro_rules! call {
+            ($rpc:literal, $request:ident { $field:ident }) => {
+                self.unary(
+                    &[MUTATIONS, $rpc].concat(),
+                    &$request { context, $field: Some($field) },
+                    repeat,
+                )
+            };
+        }
+        match kind {
+            Kind::MakeDirectories(make) => {
+                call!("MakeDirectories", MakeDirectoriesRequest { make })
+            }
+            Kind::PublishLocal(publish) => call!("PublishLocal", PublishLocalRequest { publish }),
+            Kind::PublishStaged(publish) => {
+                call!("PublishStaged", PublishStagedRequest { publish })
+            }
+            Kind::Symlink(link) => call!("Symlink", SymlinkRequest { link }),
+            Kind::HardLink(link) => call!("HardLink", HardLinkRequest { link }),
+            Kind::Rename(rename) => call!("Rename", RenameRequest { rename }),
+            Kind::Remove(remove) => call!("Remove", RemoveRequest { remove }),
+            Kind::SetAttributes(set) => call!("SetAttributes", SetAttributesRequest { set }),
+            Kind::Touch(touch) => call!("Touch", TouchRequest { touch }),
+        }
+    }
+
+    /// Several mutations in one call.
+    pub(crate) fn batch(
+        &mut self,
+        context: Context,
+        kinds: Vec<Kind>,
+    ) -> Result<MutationResponse, Failure> {
+        let repeat = if kinds.iter().all(|k| repeatable(k) == Repeat::Safe) {
+            Repeat::Safe
+        } else {
+            Repeat::Never
+        };
+        let mutations = kinds.into_iter().map(|kind| Mutation { kind: Some(kind) }).collect();
+        let request = BatchRequest { context: Some(context), mutations };
+        self.unary(&[MUTATIONS, "Batch"].concat(), &request, repeat)
+    }
+}
+
+/// What can be done twice without a difference, and what would fail or do harm the second time.
+fn repeatable(kind: &Kind) -> Repeat {
+    let once_only = match kind {
+        Kind::MakeDirectories(make) => make.must_create,
+        Kind::PublishLocal(publish) => {
+            publish.consume || publish.to.as_ref().is_some_and(|to| to.must_create)
+        }
+        Kind::Symlink(link) => !link.replace,
+        Kind::HardLink(link) => !link.replace,
+        Kind::Remove(remove) => !remove.allow_missing,
+        Kind::SetAttributes(_) | Kind::Touch(_) => false,
+        Kind::PublishStaged(_) | Kind::Rename(_) => true,
+    };
+    if once_only { Repeat::Never } else { Repeat::Safe }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_metadata_says_the_protocol_of_the_messages() {
+        assert_eq!(super::PROTOCOL, onewriter_proto::PROTOCOL.to_string());
+    }
+}

@@ -1,0 +1,70 @@
+//! `onewriter cat`: prints files.
+
+use onewriter_proto::v1::{ReadFileRequest, ReadFileResponse, read_file_response::Step};
+use onewriter_tree::{RelPath, open_file};
+
+use super::MANY;
+use crate::{
+    command::{Given, Verb},
+    context::{Context, open_tree},
+    failure::Failure,
+    session::Session,
+};
+
+pub(super) const VERB: Verb = Verb {
+    name: "cat",
+    about: "Print files; each is one file's content, whatever is published meanwhile",
+    details: "",
+    operands: "FILE",
+    count: (1, MANY),
+    options: &[],
+    run,
+};
+
+fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
+    let server = context.server()?;
+    for path in server.paths(&given.operands)? {
+        if context.is_direct() {
+            print_directly(context, &RelPath::parse(&path)?, &server)?;
+            continue;
+        }
+        let request = ReadFileRequest {
+            context: Some(context.request(&server)),
+            path,
+            ..ReadFileRequest::default()
+        };
+        let mut session = Session::new(&server, context.timeout()?);
+        let mut printed = Ok(());
+        session.stream("/onewriter.v1.Reading/ReadFile", |call| {
+            call.send_last(&request)?;
+            while let Some(answer) = call.recv::<ReadFileResponse>()? {
+                if let Some(Step::Chunk(chunk)) = answer.step {
+                    printed = context.output.bytes(&chunk);
+                    if printed.is_err() {
+                        break;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        printed?;
+    }
+    Ok(())
+}
+
+fn print_directly(
+    context: &mut Context,
+    path: &RelPath,
+    server: &crate::session::Server,
+) -> Result<(), Failure> {
+    use std::io::Read as _;
+    let (mut file, _) = open_file(&open_tree(server)?, path)?;
+    let mut chunk = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(n) => context.output.bytes(&chunk[..n])?,
+            Err(e) => return Err(Failure::Io(format!("'{path}' cannot be read: {e}"))),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `onewriter install`: copies files and sets their mode.
+
+use std::path::Path;
+
+use onewriter_proto::v1::{MakeDirectories, Publication, Unchanged, mutation::Kind};
+
+use super::{
+    MANY, cp,
+    destination::{self, EXACTLY, INTO},
+    publish::{self, UNCHANGED, unchanged},
+};
+use crate::{
+    command::{Given, Opt, Verb},
+    context::Context,
+    failure::Failure,
+    mode,
+};
+
+pub(super) const VERB: Verb = Verb {
+    name: "install",
+    about: "Copy files and set their mode, each in one step; or make directories (-d)",
+    details: "\
+As install(1), but DST is never missing or half there while it is replaced, and any number of
+installers may share directories and files.",
+    operands: "SRC... DST | DIR",
+    count: (1, MANY),
+    options: &[
+        Opt::flag('d', "directory", "Make directories, with those on the way to them"),
+        Opt::flag('D', "parents", "Make missing directories on the way to DST"),
+        Opt::flag('C', "compare", "Leave a DST of the same content and mode alone"),
+        Opt::flag('c', "copy", "Accepted for install's sake"),
+        Opt::value('m', "mode", "MODE", "The mode [default: 755]"),
+        Opt::flag('p', "preserve-timestamps", "Keep the modification time"),
+        INTO,
+        EXACTLY,
+        UNCHANGED,
+        Opt::flag('v', "verbose", "Say what was done to each"),
+    ],
+    run,
+};
+
+fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
+    let mode = mode::parse(given.text("mode")?.unwrap_or("755"), 0, 0)?;
+    let server = context.server()?;
+    let verbose = given.has("verbose");
+    if given.has("directory") {
+        let paths = server.paths(&given.operands)?;
+        let make = MakeDirectories { paths, mode: Some(mode), ..MakeDirectories::default() };
+        return context.mutate(&server, vec![Kind::MakeDirectories(make)], verbose);
+    }
+    let default = if given.has("compare") { Unchanged::Keep } else { Unchanged::Touch };
+    let unchanged = unchanged(given, default)?;
+    let preserve = given.has("preserve-timestamps");
+    publish::all(context, &server, destination::pairs(given)?, verbose, |path, source| {
+        let mtime = match preserve {
+            true => Some(std::fs::metadata(Path::new(source)).map(|found| cp::mtime(&found))),
+            false => None,
+        };
+        let unreadable = |e| Failure::Io(format!("'{}' cannot be read: {e}", source.display()));
+        Ok(Publication {
+            path,
+            mode: Some(mode),
+            parents: given.has("parents"),
+            unchanged,
+            mtime: mtime.transpose().map_err(unreadable)?,
+            ..Publication::default()
+        })
+    })
+}

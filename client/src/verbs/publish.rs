@@ -1,0 +1,293 @@
+//! `onewriter publish`: puts a complete file at a path in one step.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::{IsTerminal as _, Read},
+    os::{
+        fd::AsFd as _,
+        unix::ffi::{OsStrExt as _, OsStringExt as _},
+    },
+};
+
+use onewriter_proto::v1::{
+    Publication, PublishBegin, PublishFinish, PublishLocal, PublishStaged, PublishStreamRequest,
+    PublishStreamResponse, Unchanged, mutation::Kind, publish_stream_request::Step as Out,
+    publish_stream_response::Step as In,
+};
+use onewriter_tree::{CLIENT_PREFIX, Reason, Tree};
+
+use crate::{
+    command::{Given, Opt, Verb},
+    context::{Context, open_tree},
+    failure::Failure,
+    mode,
+    session::{Server, Session},
+    wire::CallError,
+};
+
+pub(super) const VERB: Verb = Verb {
+    name: "publish",
+    about: "Put a complete file at a path in one step",
+    details: "\
+publish SRC DST publishes a file, publish DST what comes on standard input.
+
+Readers of DST see the whole old file or the whole new one. Where DST has the content already, it
+is left alone: same inode, same modification time, so that nothing is rebuilt for it.
+
+With standard input, what arrived when the pipe was closed is published, also when the program at
+its other end failed: a shell does not tell. Use a file where that matters.",
+    operands: "[SRC] DST",
+    count: (1, 2),
+    options: &[
+        Opt::flag('\0', "move", "Use SRC up: rename it into place where that is possible"),
+        Opt::value('m', "mode", "MODE", "The mode [default: DST's own, else SRC's less the umask]"),
+        Opt::flag('p', "parents", "Make missing directories on the way to DST"),
+        UNCHANGED,
+        Opt::flag('\0', "new", "Fail where DST exists"),
+        Opt::flag('v', "verbose", "Say what was done"),
+    ],
+    run,
+};
+
+/// `--unchanged`, of all that publish.
+pub(super) const UNCHANGED: Opt = Opt::value(
+    '\0',
+    "unchanged",
+    "HOW",
+    "What to do where the content is there already: keep (leave it alone), touch (new modification time), replace",
+);
+
+/// What `--unchanged` says.
+pub(super) fn unchanged(given: &Given, default: Unchanged) -> Result<i32, Failure> {
+    Ok(match given.text("unchanged")? {
+        None => default,
+        Some("keep") => Unchanged::Keep,
+        Some("touch") => Unchanged::Touch,
+        Some("replace") => Unchanged::Replace,
+        Some(other) => {
+            return Err(Failure::Usage(format!(
+                "--unchanged is keep, touch or replace, not '{other}'"
+            )));
+        }
+    }
+    .into())
+}
+
+fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
+    let server = context.server()?;
+    let (source, path) = match &given.operands[..] {
+        [path] => (None, path),
+        [source, path] => (Some(source), path),
+        _ => return Err(Failure::Usage("a destination is needed".into())),
+    };
+    let mode = match given.text("mode")? {
+        Some(text) => Some(mode::parse(text, 0, context.umask())?),
+        None => None,
+    };
+    let to = Publication {
+        path: server.path(path)?,
+        mode,
+        parents: given.has("parents"),
+        unchanged: unchanged(given, Unchanged::Keep)?,
+        must_create: given.has("new"),
+        ..Publication::default()
+    };
+    match source {
+        Some(source) => file(context, &server, to, source, given.has("move"), given.has("verbose")),
+        None if given.has("move") => Err(Failure::Usage("--move needs a SRC".into())),
+        None => standard_input(context, &server, to, given.has("verbose")),
+    }
+}
+
+fn file(
+    context: &mut Context,
+    server: &Server,
+    to: Publication,
+    source: &OsStr,
+    consume: bool,
+    verbose: bool,
+) -> Result<(), Failure> {
+    let publish = local(server, to.clone(), source, consume)?;
+    match context.mutate(server, vec![Kind::PublishLocal(publish)], verbose) {
+        // A daemon of somebody else: it may not open our files, so it gets the content.
+        Err(Failure::Refused { reason: Some(Reason::NotLocal), .. }) => {
+            let open = || File::open(source).map_err(|e| unreadable(source, &e));
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_reader(open()?).map_err(|e| unreadable(source, &e))?;
+            stream(context, server, &to, open()?, Some(hasher.finalize()), verbose)?;
+            if consume { remove_source(source) } else { Ok(()) }
+        }
+        done => done,
+    }
+}
+
+/// The mutation that publishes a file of this machine.
+pub(super) fn local(
+    server: &Server,
+    to: Publication,
+    source: &OsStr,
+    consume: bool,
+) -> Result<PublishLocal, Failure> {
+    Ok(PublishLocal { to: Some(to), source: absolute(server, source)?, consume })
+}
+
+/// A file of this machine by its absolute path; one in the tree by its place in it.
+fn absolute(server: &Server, path: &OsStr) -> Result<Vec<u8>, Failure> {
+    if path.is_empty() {
+        return Err(Failure::Usage("the source's name is empty".into()));
+    }
+    if let Server::Root(place) = server
+        && let Ok(below) = place.relative(path)
+    {
+        return Ok(place.root().join(OsStr::from_bytes(&below)).into_os_string().into_vec());
+    }
+    let absolute = std::path::absolute(path).map_err(|e| unreadable(path, &e))?;
+    Ok(absolute.into_os_string().into_vec())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the source may lie outside of any build root")]
+fn remove_source(source: &OsStr) -> Result<(), Failure> {
+    std::fs::remove_file(source).map_err(|e| {
+        Failure::Io(format!("'{}' was published but cannot be removed: {e}", source.display()))
+    })
+}
+
+fn unreadable(source: &OsStr, error: &std::io::Error) -> Failure {
+    Failure::Io(format!("'{}' cannot be read: {error}", source.display()))
+}
+
+fn standard_input(
+    context: &mut Context,
+    server: &Server,
+    to: Publication,
+    verbose: bool,
+) -> Result<(), Failure> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        return Err(Failure::Usage(
+            "the content is expected on standard input, which is a terminal".into(),
+        ));
+    }
+    let input = input.as_fd().try_clone_to_owned().map(File::from);
+    let input = input.map_err(|e| unreadable(OsStr::new("standard input"), &e))?;
+    if matches!(server, Server::Unix(_)) {
+        return stream(context, server, &to, input, None, verbose);
+    }
+    let tree = open_tree(server)?;
+    let staged = Waiting::write(&tree, input)?;
+    let publish = PublishStaged { to: Some(to), name: staged.name.clone().into_bytes() };
+    context.mutate(server, vec![Kind::PublishStaged(publish)], verbose)?;
+    staged.published();
+    Ok(())
+}
+
+/// Content that this client wrote into staging. It is locked, so that a daemon that starts at this
+/// moment does not take it for a leftover; dropped before it was published, it is removed.
+struct Waiting<'t> {
+    tree: &'t Tree,
+    name: String,
+    published: bool,
+    _locked: File,
+}
+
+impl<'t> Waiting<'t> {
+    fn write(tree: &'t Tree, mut input: File) -> Result<Self, Failure> {
+        let fail =
+            |e: std::io::Error| Failure::Io(format!("the content cannot be put into staging: {e}"));
+        let staged = tree.staging().create(CLIENT_PREFIX).map_err(|e| fail(e.into()))?;
+        let mut file = staged.file().try_clone().map_err(fail)?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
+            .map_err(|e| fail(e.into()))?;
+        std::io::copy(&mut input, &mut file).map_err(fail)?;
+        let name = staged.leave().unwrap_or_default();
+        Ok(Self { tree, name, published: false, _locked: file })
+    }
+
+    fn published(mut self) {
+        self.published = true;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = self.tree.staging().delete(self.name.as_bytes());
+        }
+    }
+}
+
+/// A good size for a message of content, in bytes.
+const CHUNK: usize = 256 * 1024;
+
+/// Sends content to a daemon that cannot open it. One that has it already (by its `digest`) does
+/// not want it.
+fn stream(
+    context: &mut Context,
+    server: &Server,
+    to: &Publication,
+    mut input: impl Read,
+    digest: Option<blake3::Hash>,
+    verbose: bool,
+) -> Result<(), Failure> {
+    let begin = PublishBegin {
+        context: Some(context.request(server)),
+        to: Some(to.clone()),
+        blake3: digest.map(|digest| digest.as_bytes().to_vec()),
+    };
+    let mut session = Session::new(server, context.timeout()?);
+    let mut broken = None;
+    let response = session.stream("/onewriter.v1.Mutations/PublishStream", |call| {
+        let step = |step| PublishStreamRequest { step: Some(step) };
+        call.send(&step(Out::Begin(begin.clone())))?;
+        if digest.is_some()
+            && let Some(PublishStreamResponse { step: Some(In::Done(done)) }) = call.recv()?
+        {
+            return Ok(Some(done));
+        }
+        let mut size = 0;
+        loop {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            if let Err(error) = input.by_ref().take(CHUNK as u64).read_to_end(&mut chunk) {
+                broken = Some(error);
+                return Ok(None);
+            }
+            size += chunk.len() as u64;
+            if chunk.is_empty() || call.has_ended() {
+                break;
+            }
+            call.send(&step(Out::Chunk(chunk.into())))?;
+        }
+        call.send_last(&step(Out::Finish(PublishFinish { size })))?;
+        loop {
+            match call.recv::<PublishStreamResponse>()? {
+                Some(PublishStreamResponse { step: Some(In::Done(done)) }) => {
+                    return Ok(Some(done));
+                }
+                Some(_) => {}
+                None => return Err(CallError::Protocol("a publish ended without a result")),
+            }
+        }
+    })?;
+    match (response, broken) {
+        (Some(response), _) => context.tell(&response, verbose),
+        (None, Some(error)) => Err(Failure::Io(format!("the content cannot be read: {error}"))),
+        (None, None) => Err(Failure::Broken("a publish ended without a result".into())),
+    }
+}
+
+/// Sources and destinations, published in one call.
+pub(super) fn all(
+    context: &mut Context,
+    server: &Server,
+    pairs: Vec<(&OsStr, OsString)>,
+    verbose: bool,
+    to: impl Fn(Vec<u8>, &OsStr) -> Result<Publication, Failure>,
+) -> Result<(), Failure> {
+    let kind = |(source, path): (&OsStr, OsString)| {
+        let publication = to(server.path(&path)?, source)?;
+        local(server, publication, source, false).map(Kind::PublishLocal)
+    };
+    let kinds = pairs.into_iter().map(kind).collect::<Result<Vec<_>, _>>()?;
+    context.mutate(server, kinds, verbose)
+}

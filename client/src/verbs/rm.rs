@@ -1,0 +1,47 @@
+//! `onewriter rm`: removes files and trees.
+
+use onewriter_proto::v1::{Remove, mutation::Kind};
+
+use super::MANY;
+use crate::{
+    command::{Given, Opt, Verb},
+    context::Context,
+    failure::Failure,
+};
+
+pub(super) const VERB: Verb = Verb {
+    name: "rm",
+    about: "Remove files, or whole trees (-r) in one step",
+    details: "\
+As rm(1). A tree that is removed with -r disappears at once; its space is freed in the background.
+All are attempted, whatever becomes of the first.",
+    operands: "PATH",
+    count: (0, MANY),
+    options: &[
+        Opt::flag('f', "force", "What does not exist is no error"),
+        Opt::flag('r', "recursive", "Remove directories with everything in them"),
+        Opt::flag('R', "RECURSIVE", "The same as -r"),
+        Opt::flag('d', "dir", "Remove empty directories"),
+        Opt::flag('v', "verbose", "Say what was done to each"),
+    ],
+    run,
+};
+
+fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
+    if given.operands.is_empty() {
+        let nothing = if given.has("force") {
+            Ok(())
+        } else {
+            Err(Failure::Usage("a path is needed".into()))
+        };
+        return nothing;
+    }
+    let server = context.server()?;
+    let remove = Remove {
+        paths: server.paths(&given.operands)?,
+        recursive: given.has("recursive") || given.has("RECURSIVE"),
+        allow_missing: given.has("force"),
+        directory: given.has("dir"),
+    };
+    context.mutate(&server, vec![Kind::Remove(remove)], given.has("verbose"))
+}

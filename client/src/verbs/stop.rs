@@ -1,0 +1,57 @@
+//! `onewriter stop`: ends the daemon.
+
+use std::time::{Duration, Instant};
+
+use onewriter_proto::v1::{StopRequest, StopResponse};
+use serde_json::json;
+
+use crate::{
+    command::{Given, Verb},
+    context::Context,
+    failure::Failure,
+    session::Session,
+};
+
+pub(super) const VERB: Verb = Verb {
+    name: "stop",
+    about: "End the daemon when the requests under way are done",
+    details: "Returns when the daemon has ended. Where none runs, there is nothing to do.",
+    operands: "",
+    count: (0, 0),
+    options: &[],
+    run,
+};
+
+fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
+    let server = context.server()?;
+    let timeout = context.timeout()?;
+    let method = "/onewriter.v1.Administration/Stop";
+    let stopped: Option<StopResponse> =
+        Session::new(&server, timeout).unary_if_running(method, &StopRequest {})?;
+    if let Some(StopResponse { pid }) = stopped {
+        wait_for_end(pid, timeout)?;
+    }
+    match (stopped, context.is_json()) {
+        (Some(StopResponse { pid }), true) => context.output.json(&json!({ "stopped": pid })),
+        (None, true) => context.output.json(&json!({ "stopped": null })),
+        (Some(_), false) => Ok(()),
+        (None, false) => context.output.line("no daemon runs for this build root"),
+    }
+}
+
+/// Waits for the process to end: it has ended when it cannot be found, or is not reaped yet.
+fn wait_for_end(pid: u32, limit: Duration) -> Result<(), Failure> {
+    let deadline = Instant::now() + limit;
+    let lives = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+    };
+    while lives() {
+        if Instant::now() > deadline {
+            return Err(Failure::TimedOut(format!("the daemon (pid {pid}) has not ended yet")));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
