@@ -164,7 +164,7 @@ impl Context {
         kinds: Vec<Kind>,
     ) -> Result<MutationResponse, Failure> {
         let umask = self.umask();
-        let tree = open_tree(server)?;
+        let tree = self.open_tree(server)?;
         let terms = convert::Terms { tree: &tree, umask, local: true };
         let mut effects = Effects::new(false);
         for kind in kinds {
@@ -175,6 +175,17 @@ impl Context {
             let _ = tree.staging().delete(&name);
         }
         Ok(convert::response(effects.changes))
+    }
+
+    /// The tree, to work on it in this process. The umask is read before: opening sets it to 0.
+    pub(crate) fn open_tree(&mut self, server: &Server) -> Result<Tree, Failure> {
+        self.umask();
+        match server {
+            Server::Root(place) => Ok(Tree::open(place.root())?),
+            Server::Unix(_) => Err(Failure::Usage(
+                "ONEWRITER=off works on a build root, not on a server's address".into(),
+            )),
+        }
     }
 
     /// Prints changes: all as JSON, or those that changed something where it is to be `verbose`.
@@ -196,16 +207,6 @@ impl Context {
             }
         }
         Ok(())
-    }
-}
-
-/// The tree, for work without the daemon.
-pub(crate) fn open_tree(server: &Server) -> Result<Tree, Failure> {
-    match server {
-        Server::Root(place) => Ok(Tree::open(place.root())?),
-        Server::Unix(_) => Err(Failure::Usage(
-            "ONEWRITER=off works on a build root, not on a server's address".into(),
-        )),
     }
 }
 

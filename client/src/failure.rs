@@ -93,7 +93,7 @@ impl Failure {
 fn hint(reason: Reason) -> Option<&'static str> {
     Some(match reason {
         Reason::NotADirectory => "remove or rename what is in the way, or choose another name",
-        Reason::NotFound => "make its directory first, or let --parents do it",
+        Reason::NotFound => "check the name; 'onewriter mkdir' makes a missing directory",
         Reason::OutsideRoot | Reason::PathAbsolute | Reason::PathParent => {
             "only paths below the build root can be changed; 'onewriter init' further up makes a larger one"
         }

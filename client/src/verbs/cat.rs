@@ -6,7 +6,7 @@ use onewriter_tree::{RelPath, open_file};
 use super::MANY;
 use crate::{
     command::{Given, Verb},
-    context::{Context, open_tree},
+    context::Context,
     failure::Failure,
     session::Session,
 };
@@ -58,7 +58,7 @@ fn print_directly(
     server: &crate::session::Server,
 ) -> Result<(), Failure> {
     use std::io::Read as _;
-    let (mut file, _) = open_file(&open_tree(server)?, path)?;
+    let (mut file, _) = open_file(&context.open_tree(server)?, path)?;
     let mut chunk = vec![0; 256 * 1024];
     loop {
         match file.read(&mut chunk) {

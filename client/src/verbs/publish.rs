@@ -19,7 +19,7 @@ use onewriter_tree::{CLIENT_PREFIX, Reason, Tree};
 
 use crate::{
     command::{Given, Opt, Verb},
-    context::{Context, open_tree},
+    context::Context,
     failure::Failure,
     mode,
     session::{Server, Session},
@@ -174,7 +174,7 @@ fn standard_input(
     if matches!(server, Server::Unix(_)) {
         return stream(context, server, &to, input, None, verbose);
     }
-    let tree = open_tree(server)?;
+    let tree = context.open_tree(server)?;
     let staged = Waiting::write(&tree, input)?;
     let publish = PublishStaged { to: Some(to), name: staged.name.clone().into_bytes() };
     context.mutate(server, vec![Kind::PublishStaged(publish)], verbose)?;

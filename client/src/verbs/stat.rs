@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::MANY;
 use crate::{
     command::{Given, Opt, Verb},
-    context::{Context, open_tree},
+    context::Context,
     failure::Failure,
     output::{path_fields, shown},
     session::{Repeat, Session},
@@ -30,7 +30,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let server = context.server()?;
     let (paths, follow) = (server.paths(&given.operands)?, given.has("dereference"));
     let stats = if context.is_direct() {
-        let tree = open_tree(&server)?;
+        let tree = context.open_tree(&server)?;
         let last = if follow { Last::Follow } else { Last::Keep };
         let describe = |path: &Vec<u8>| {
             let (path, found) = onewriter_tree::stat(&tree, &RelPath::parse(path)?, last)?;
