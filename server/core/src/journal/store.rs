@@ -150,3 +150,24 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     name.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a temporary directory, not a build tree")]
+    fn what_is_beside_a_damaged_file_goes_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(FILE);
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            std::fs::write(with_suffix(&file, suffix), suffix).unwrap();
+        }
+        set_aside(&file, &rusqlite::Error::InvalidQuery).unwrap();
+        let names = crate::journal::tests::names(dir.path());
+        let aside = &names[0];
+        assert!(aside.starts_with("journal.sqlite.corrupt-"), "{names:?}");
+        let expected = ["", "-journal", "-shm", "-wal"].map(|suffix| format!("{aside}{suffix}"));
+        assert_eq!(names, expected);
+    }
+}

@@ -29,6 +29,11 @@ fn numbers_go_on_where_they_ended() {
     let journal = Journal::open(dir.path()).unwrap();
     assert_eq!(seqs(&everything(&journal)), Vec::from_iter(1..=30));
     assert_eq!(numbers(&everything(&journal)), Vec::from_iter(0..30));
+
+    journal.store.begin_anew(&rusqlite::Error::InvalidQuery).unwrap();
+    append(&journal, [30]);
+    journal.flush();
+    assert_eq!(seqs(&everything(&journal)), [31], "in a fresh file, too");
 }
 
 #[test]
@@ -197,6 +202,14 @@ fn the_exclusive_mode_works_without_shared_memory_and_alone() {
     append(&journal, [1]);
     journal.flush();
     assert_eq!(seqs(&everything(&journal)), [1001]);
+    drop(journal);
+
+    let _again = Journal::open_with(dir.path(), &options).unwrap();
+    let other = Connection::open(dir.path().join(FILE)).unwrap();
+    other.busy_timeout(Duration::ZERO).unwrap();
+    let looked = other.query_row("SELECT max(seq) FROM entry", [], |row| row.get::<_, i64>(0));
+    let looked = looked.unwrap_err().sqlite_error_code();
+    assert_eq!(looked, Some(rusqlite::ErrorCode::DatabaseBusy), "it is locked from the start");
 }
 
 #[test]
