@@ -53,10 +53,15 @@ fn copy_in_kernel(from: &File, to: &File, size: u64) -> Result<Option<u64>, Errn
     loop {
         let want = usize::try_from(size.saturating_sub(read_at)).unwrap_or(usize::MAX).max(CHUNK);
         match copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), want) {
+            // Nothing at all of a file that has something: some filesystems' way to say "cannot".
+            Ok(0) if write_at == 0 => return Ok(None),
             Ok(0) => return Ok(Some(write_at)),
             Ok(_) => {}
             Err(Errno::INTR) => {}
-            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if write_at == 0 => {
+            // PERM: a sandbox that does not know the call.
+            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM)
+                if write_at == 0 =>
+            {
                 return Ok(None);
             }
             Err(errno) => return Err(errno),

@@ -172,6 +172,8 @@ impl Error {
             Errno::ISDIR => (Reason::IsADirectory, "is a directory"),
             Errno::EXIST => (Reason::Exists, "it exists already"),
             Errno::NOTEMPTY => (Reason::NotEmpty, "the directory is not empty"),
+            Errno::BUSY => (Reason::Io, "it is in use (is it a mount point?)"),
+            Errno::MFILE | Errno::NFILE => (Reason::Io, "too many files are open"),
             _ => (Reason::Io, ""),
         };
         let what = match hint {

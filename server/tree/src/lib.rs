@@ -4,12 +4,15 @@
 //! Nothing here locks, waits or knows of a network: the daemon's core runs these mutations under
 //! its lock table, and the client runs them by itself where it is told to do without a daemon.
 
+mod canonical;
 mod content;
 pub mod error;
 pub mod mutation;
 pub mod path;
 mod staging;
 mod stat;
+#[cfg(test)]
+mod tests;
 mod trash;
 mod tree;
 

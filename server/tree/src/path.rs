@@ -122,13 +122,13 @@ pub(crate) fn for_syscall(bytes: &[u8]) -> &[u8] {
 fn check_name(name: &[u8], whole: &[u8]) -> Result<(), Error> {
     let refuse = |reason, why: String| Err(Error::new(reason, whole, why).at(name));
     match name {
-        b".." => refuse(Reason::PathParent, "the path has a '..' component".into()),
+        b".." => refuse(Reason::PathParent, "is not allowed in a path below the build root".into()),
         _ if name == STATE_DIR.as_bytes() => {
-            refuse(Reason::PathReserved, "'.onewriter' is the daemon's own".into())
+            refuse(Reason::PathReserved, "is the daemon's own, and no request may name it".into())
         }
         _ if name.len() > NAME_MAX => refuse(
             Reason::NameTooLong,
-            format!("a name of {} bytes is longer than {NAME_MAX}", name.len()),
+            format!("is a name of {} bytes; {NAME_MAX} is the most", name.len()),
         ),
         _ => Ok(()),
     }

@@ -19,15 +19,15 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, linkat, mkdirat, openat,
-        renameat, renameat_with, unlinkat,
+        AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat, mkdirat, openat, renameat,
+        statat, unlinkat,
     },
     io::Errno,
 };
 
 use crate::{
     trash,
-    tree::proc_path,
+    tree::{proc_path, rename_new},
 };
 
 const NAME: &str = "staging";
@@ -54,8 +54,9 @@ impl Staging {
     }
 
     pub(crate) fn open(state: &OwnedFd) -> Result<Self, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        openat(state, NAME, flags, Mode::empty()).map(|dir| Self { dir, discarded: AtomicU64::new(0) })
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(state, NAME, flags, Mode::empty())
+            .map(|dir| Self { dir, discarded: AtomicU64::new(0) })
     }
 
     /// A name that nothing in staging has.
@@ -109,9 +110,10 @@ impl Staging {
     ) -> Result<(), Errno> {
         let temporary = Self::fresh_name("s-");
         make(self.dir.as_fd(), &temporary)?;
-        renameat(&self.dir, &*temporary, dir, name).inspect_err(|_| {
-            let _ = unlinkat(&self.dir, &*temporary, AtFlags::empty());
-        })
+        let renamed = renameat(&self.dir, &*temporary, dir, name);
+        // Also where it went well: between two names of one file, rename(2) does nothing at all.
+        let _ = unlinkat(&self.dir, &*temporary, AtFlags::empty());
+        renamed
     }
 
     /// The names that nobody needs any more: removed trees; and, for the daemon that starts
@@ -170,6 +172,15 @@ impl Staged {
         self.name.as_deref().map(|name| OsStr::from_bytes(name.as_bytes()))
     }
 
+    /// Whether it still lies in staging under its name, where it has one.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let is_there = |name: &String| {
+            let found = statat(&self.staging.dir, &**name, AtFlags::SYMLINK_NOFOLLOW);
+            !matches!(found, Err(Errno::NOENT))
+        };
+        self.name.as_ref().is_none_or(is_there)
+    }
+
     /// Leaves the file in staging under its name, for somebody else to adopt.
     pub fn leave(mut self) -> Option<String> {
         self.name.take()
@@ -177,20 +188,12 @@ impl Staged {
 
     /// Puts the file at `name` in `dir` in one step, where nothing is. `EEXIST` if something is.
     pub(crate) fn place_new(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
-        match &self.name {
-            None => linkat(CWD, proc_path(&self.file), dir, name, AtFlags::SYMLINK_FOLLOW),
-            Some(staged) => {
-                let placed =
-                    renameat_with(&self.staging.dir, &**staged, dir, name, RenameFlags::NOREPLACE);
-                match placed {
-                    // Some filesystems know no RENAME_NOREPLACE; a link refuses just the same.
-                    Err(Errno::INVAL) => {
-                        linkat(&self.staging.dir, &**staged, dir, name, AtFlags::empty())
-                    }
-                    placed => placed.inspect(|()| self.name = None),
-                }
-            }
-        }
+        let Some(staged) = &self.name else {
+            return linkat(CWD, proc_path(self.file.as_fd()), dir, name, AtFlags::SYMLINK_FOLLOW);
+        };
+        rename_new((self.staging.dir.as_fd(), staged.as_bytes()), (dir, name))?;
+        self.name = None;
+        Ok(())
     }
 
     /// Puts the file at `name` in `dir` in one step, in the place of what is there.
@@ -199,7 +202,7 @@ impl Staged {
             let temporary = Staging::fresh_name("s-");
             linkat(
                 CWD,
-                proc_path(&self.file),
+                proc_path(self.file.as_fd()),
                 &self.staging.dir,
                 &*temporary,
                 AtFlags::SYMLINK_FOLLOW,

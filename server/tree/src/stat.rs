@@ -1,12 +1,16 @@
 //! Looking at the tree. Nothing here needs a lock: a publish is one step, so that whoever opens a
 //! path has the whole old file or the whole new one.
 
-use std::fs::File;
+use std::{fs::File, os::fd::OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, Timespec, fstat, openat, readlinkat};
+use rustix::{
+    fs::{FileType, OFlags, Timespec, fstat, readlinkat},
+    io::Errno,
+};
 
 use crate::{
     error::{Error, Reason},
+    mutation::{MAX_RESOLUTIONS, moving},
     path::RelPath,
     tree::{Last, Tree, describe},
 };
@@ -40,18 +44,69 @@ pub struct Stat {
 
 /// Describes `path`; `None` in place of it if nothing is there. Also says where it really is.
 pub fn stat(tree: &Tree, path: &RelPath, last: Last) -> Result<(RelPath, Option<Stat>), Error> {
-    let path = tree.canonicalize(path, last)?;
-    let shown = path.for_syscall();
-    let file = match tree.open_at(path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW) {
-        Ok(file) => file,
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok((path, None)),
-        Err(e) => return Err(Error::io(shown, "cannot look at it", e)),
+    match open_any(tree, path, last, OFlags::PATH | OFlags::NOFOLLOW)? {
+        (real, None) => Ok((real, None)),
+        (real, Some(file)) => {
+            let stat = describe_open(&file, &real)?;
+            Ok((real, Some(stat)))
+        }
+    }
+}
+
+/// Opens a regular file for reading; symbolic links are followed, inside the root.
+pub fn open_file(tree: &Tree, path: &RelPath) -> Result<(File, Stat), Error> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let refuse =
+        |path: &RelPath, reason, why: &str| Err(Error::new(reason, path.for_syscall(), why));
+    let (real, file) = match open_any(tree, path, Last::Follow, flags) {
+        Ok((real, Some(file))) => (real, file),
+        Ok((real, None)) => return refuse(&real, Reason::NotFound, "it does not exist"),
+        // A socket.
+        Err(e) if e.errno == Some(Errno::NXIO) => {
+            return refuse(path, Reason::Source, "it is not a regular file");
+        }
+        Err(error) => return Err(error),
     };
-    let found = fstat(&file).map_err(|e| Error::io(shown, "cannot look at it", e))?;
+    // Of what was opened, not of what the path leads to by now.
+    let stat = describe_open(&file, &real)?;
+    match stat.kind {
+        FileType::RegularFile => Ok((file.into(), stat)),
+        FileType::Directory => refuse(&real, Reason::IsADirectory, "it is a directory"),
+        kind => {
+            let why = format!("it is {}, not a regular file", describe(kind));
+            refuse(&real, Reason::Source, &why)
+        }
+    }
+}
+
+fn open_any(
+    tree: &Tree,
+    path: &RelPath,
+    last: Last,
+    flags: OFlags,
+) -> Result<(RelPath, Option<OwnedFd>), Error> {
+    for _ in 0..MAX_RESOLUTIONS {
+        let real = tree.canonicalize(path, last)?;
+        match tree.open_at(real.as_bytes(), flags) {
+            Ok(file) => return Ok((real, Some(file))),
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                tree.check_root(path)?;
+                return Ok((real, None));
+            }
+            // A symbolic link came to stand on the way.
+            Err(Errno::LOOP) => {}
+            Err(e) => return Err(Error::io(real.for_syscall(), "cannot open it", e)),
+        }
+    }
+    Err(moving(path))
+}
+
+fn describe_open(file: &OwnedFd, path: &RelPath) -> Result<Stat, Error> {
+    let found = fstat(file).map_err(|e| Error::io(path.for_syscall(), "cannot look at it", e))?;
     let kind = FileType::from_raw_mode(found.st_mode);
     let target = (kind == FileType::Symlink)
-        .then(|| readlinkat(&file, "", Vec::new()).map(|t| t.into_bytes()));
-    let stat = Stat {
+        .then(|| readlinkat(file, "", Vec::new()).map(|t| t.into_bytes()));
+    Ok(Stat {
         kind,
         mode: found.st_mode & 0o7777,
         size: found.st_size as u64,
@@ -62,38 +117,5 @@ pub fn stat(tree: &Tree, path: &RelPath, last: Last) -> Result<(RelPath, Option<
         mtime: Timespec { tv_sec: found.st_mtime, tv_nsec: found.st_mtime_nsec as _ },
         target: target.and_then(Result::ok),
         path: path.clone(),
-    };
-    Ok((path, Some(stat)))
-}
-
-/// Opens a regular file for reading; symbolic links are followed, inside the root.
-pub fn open_file(tree: &Tree, path: &RelPath) -> Result<(File, Stat), Error> {
-    let (path, stat) = stat(tree, path, Last::Follow)?;
-    let shown = path.for_syscall();
-    let Some(stat) = stat else {
-        return Err(Error::new(Reason::NotFound, shown, "it does not exist"));
-    };
-    match stat.kind {
-        FileType::RegularFile => {}
-        FileType::Directory => {
-            return Err(Error::new(Reason::IsADirectory, shown, "is a directory"));
-        }
-        kind => {
-            let why = format!("is {}, not a regular file", describe(kind));
-            return Err(Error::new(Reason::Source, shown, why));
-        }
-    }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let open = |name: &[u8]| match tree.parent(&path) {
-        Ok((dir, _)) => openat(dir, name, flags, Mode::empty())
-            .map_err(|e| Error::io(shown, "cannot open it", e)),
-        Err(crate::Fault::Failed(error)) => Err(error),
-        Err(crate::Fault::Moved) => {
-            Err(Error::new(Reason::SymlinkRace, shown, "symbolic links on the way kept changing"))
-        }
-    };
-    let file: File = open(path.name().unwrap_or(b"."))?.into();
-    // The path may have been published anew since it was described: describe what was opened.
-    let size = file.metadata().map(|m| m.len()).unwrap_or(stat.size);
-    Ok((file, Stat { size, ..stat }))
+    })
 }

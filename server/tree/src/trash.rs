@@ -1,98 +1,133 @@
 //! Deleting a tree that nobody can see any more, by directory handle.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, chmodat, fstat, openat, unlinkat},
+    fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, accessat, fstat, openat, unlinkat},
     io::Errno,
 };
 
-/// Deeper than any path that one system call can name; each level holds a descriptor open.
-const MAX_DEPTH: usize = 2100;
+use crate::tree::chmod_handle;
+
+const READABLE: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// The names in a directory, without `.` and `..`.
 pub(crate) fn list(dir: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let readable = openat(dir, ".", flags, Mode::empty())?;
-    names(&readable)
+    Ok(entries(openat(dir, ".", READABLE, Mode::empty())?)?.into_iter().map(|e| e.0).collect())
 }
 
-fn names(dir: impl std::os::fd::AsFd) -> Result<Vec<Vec<u8>>, Errno> {
-    let entries =
-        Dir::read_from(dir)?.map(|entry| entry.map(|e| e.file_name().to_bytes().to_vec()));
-    entries.filter(|name| !matches!(name.as_deref(), Ok(b"." | b".."))).collect()
+fn entries(dir: impl AsFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
+    let all = Dir::read_from(dir)?
+        .map(|entry| entry.map(|e| (e.file_name().to_bytes().to_vec(), e.file_type())));
+    all.filter(|entry| !matches!(entry, Ok((name, _)) if name == b"." || name == b"..")).collect()
 }
 
 /// Deletes `name` in `dir`, and everything below it if it is a directory. Never follows a symbolic
 /// link, never crosses into another filesystem (`EXDEV`), and opens directories that their owner
-/// closed. Goes on after a failure and reports the first.
+/// closed. Goes on after a failure and reports the first. However deep the tree, it takes a
+/// handful of descriptors.
 pub(crate) fn delete(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
     match unlinkat(dir, name, AtFlags::empty()) {
         // Linux says EISDIR, others EPERM.
         Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(Errno::NOENT) | Ok(()) => return Ok(()),
-        Err(errno) => return Err(errno),
+        done => return gone(done),
     }
     let device = fstat(dir)?.st_dev;
-    delete_directory(dir, name, device, 0)
+    let mut sweep = Sweep { device, first: Ok(()) };
+    match sweep.delete(dir, name) {
+        Err(Errno::NOENT) => Ok(()),
+        done => done.and(sweep.first),
+    }
 }
 
-fn delete_directory(
-    dir: BorrowedFd<'_>,
-    name: &[u8],
+/// A directory on the way down, whose files are gone.
+struct Level {
+    name: Vec<u8>,
+    id: (u64, u64),
+    /// The directories in it that are still there.
+    left: Vec<Vec<u8>>,
+}
+
+struct Sweep {
     device: u64,
-    depth: usize,
-) -> Result<(), Errno> {
-    if depth > MAX_DEPTH {
-        return Err(Errno::NAMETOOLONG);
-    }
-    let below = open_directory(dir, name)?;
-    if fstat(&below)?.st_dev != device {
-        return Err(Errno::XDEV);
-    }
-    let mut first = Ok(());
-    for entry in Dir::read_from(&below)? {
-        let entry = entry?;
-        let child = entry.file_name().to_bytes();
-        if child == b"." || child == b".." {
-            continue;
+    /// The first failure.
+    first: Result<(), Errno>,
+}
+
+impl Sweep {
+    /// Goes down and up again by `..` rather than by a descriptor kept open for each level.
+    fn delete(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+        let (mut here, top) = self.enter(dir, name)?;
+        let mut levels = vec![top];
+        while let Some(level) = levels.last_mut() {
+            if let Some(child) = level.left.pop() {
+                match self.enter(here.as_fd(), &child) {
+                    Ok((below, level)) => {
+                        here = below;
+                        levels.push(level);
+                    }
+                    failed => self.note(failed.map(drop)),
+                }
+                continue;
+            }
+            let Some(empty) = levels.pop() else { break };
+            let Some(above) = levels.last() else { break };
+            here = openat(&here, "..", READABLE, Mode::empty())?;
+            if id(&here)? != above.id {
+                // Somebody moved it away under us.
+                return Err(Errno::AGAIN);
+            }
+            self.note(unlinkat(&here, &empty.name[..], AtFlags::REMOVEDIR));
         }
-        let deleted = match entry.file_type() {
-            FileType::Directory => delete_directory(as_fd(&below), child, device, depth + 1),
-            _ => unlink_any(as_fd(&below), child, device, depth + 1),
-        };
-        first = first.and(deleted);
+        self.note(unlinkat(dir, name, AtFlags::REMOVEDIR));
+        Ok(())
     }
-    first?;
-    match unlinkat(dir, name, AtFlags::REMOVEDIR) {
-        Err(Errno::NOENT) | Ok(()) => Ok(()),
-        Err(errno) => Err(errno),
+
+    /// Opens the directory `name` in `dir` and removes from it all that is not a directory.
+    fn enter(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(OwnedFd, Level), Errno> {
+        let here = open_directory(dir, name)?;
+        let id = id(&here)?;
+        if id.0 != self.device {
+            return Err(Errno::XDEV);
+        }
+        let mut left = Vec::new();
+        for (child, kind) in entries(&here)? {
+            if kind == FileType::Directory {
+                left.push(child);
+                continue;
+            }
+            match unlinkat(&here, &child[..], AtFlags::empty()) {
+                // Not every filesystem says what an entry is.
+                Err(Errno::ISDIR) => left.push(child),
+                done => self.note(done),
+            }
+        }
+        Ok((here, Level { name: name.to_vec(), id, left }))
+    }
+
+    fn note(&mut self, done: Result<(), Errno>) {
+        self.first = self.first.and(gone(done));
     }
 }
 
-fn unlink_any(dir: BorrowedFd<'_>, name: &[u8], device: u64, depth: usize) -> Result<(), Errno> {
-    match unlinkat(dir, name, AtFlags::empty()) {
-        Err(Errno::ISDIR) => delete_directory(dir, name, device, depth),
-        Err(Errno::NOENT) | Ok(()) => Ok(()),
-        Err(errno) => Err(errno),
-    }
+/// What somebody else deleted is deleted.
+fn gone(done: Result<(), Errno>) -> Result<(), Errno> {
+    if done == Err(Errno::NOENT) { Ok(()) } else { done }
+}
+
+fn id(file: &OwnedFd) -> Result<(u64, u64), Errno> {
+    fstat(file).map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 /// Opens a directory to empty it, giving its owner the permission to do so where that lacks.
-fn open_directory(dir: BorrowedFd<'_>, name: &[u8]) -> Result<std::os::fd::OwnedFd, Errno> {
-    use rustix::fs::{Access, accessat};
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let usable =
-        accessat(dir, name, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS);
-    if usable == Err(Errno::ACCESS) {
-        let handle =
-            openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-        let _ =
-            chmodat(rustix::fs::CWD, crate::tree::proc_path(&handle), Mode::RWXU, AtFlags::empty());
+fn open_directory(dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let all = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    if accessat(dir, name, all, AtFlags::EACCESS) == Err(Errno::ACCESS) {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = openat(dir, name, flags, Mode::empty())?;
+        // Where even that is refused, opening it says why.
+        let _ = chmod_handle(handle.as_fd(), 0o700);
     }
-    openat(dir, name, flags, Mode::empty())
-}
-
-fn as_fd(fd: &std::os::fd::OwnedFd) -> BorrowedFd<'_> {
-    std::os::fd::AsFd::as_fd(fd)
+    openat(dir, name, READABLE, Mode::empty())
 }

@@ -6,10 +6,9 @@
 //! the place where it really is, by [`Tree::canonicalize`]; that place is also the key of its lock.
 
 use std::{
-    ffi::OsStr,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::ffi::{OsStrExt, OsStringExt},
+        unix::ffi::OsStrExt as _,
     },
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,21 +16,19 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, open, openat,
-        openat2, readlinkat, statat,
+        AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, fstat, linkat,
+        mkdirat, open, openat, openat2, readlinkat, renameat, renameat_with, statat, unlinkat,
     },
     io::Errno,
     process::umask,
 };
 
 use crate::{
+    canonical::strip_root,
     error::{Error, Reason},
     path::{RelPath, STATE_DIR, for_syscall},
     staging::Staging,
 };
-
-/// How many symbolic links one path may lead through; the kernel's own limit.
-const MAX_SYMLINKS: usize = 40;
 
 /// A build root.
 #[derive(Debug)]
@@ -84,6 +81,13 @@ impl AsFd for Dir<'_> {
     }
 }
 
+impl Dir<'_> {
+    /// The directory `name` in this one. `ENOTDIR` for anything else, symbolic links too.
+    pub(crate) fn below<'t>(&self, name: &[u8]) -> Result<Dir<'t>, Errno> {
+        openat(self, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).map(Dir::Below)
+    }
+}
+
 impl Tree {
     /// Makes `dir` a build root: `.onewriter/` with a `.gitignore` of `*` and an empty staging
     /// directory. Safe to do any number of times at once; `false` if it was one already.
@@ -97,8 +101,8 @@ impl Tree {
             Err(Errno::EXIST) => false,
             Err(errno) => return Err(fail("cannot make '.onewriter'")(errno)),
         };
-        let state = openat(&root, STATE_DIR, DIRECTORY, Mode::empty())
-            .map_err(fail("cannot open '.onewriter'"))?;
+        let state = open_state(&root)
+            .map_err(fail("'.onewriter' cannot be opened as a directory of the root itself"))?;
         Staging::make(&state).map_err(fail("cannot make '.onewriter/staging'"))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         match openat(&state, ".gitignore", flags, Mode::from_raw_mode(0o644)) {
@@ -120,8 +124,9 @@ impl Tree {
         let fail = |what: &'static str| move |errno| Error::io(shown, what, errno);
         let root =
             open(dir, DIRECTORY, Mode::empty()).map_err(fail("cannot open the build root"))?;
-        let state = openat(&root, STATE_DIR, DIRECTORY, Mode::empty())
-            .map_err(fail("it is not a build root (it has no '.onewriter')"))?;
+        let state = open_state(&root).map_err(fail(
+            "it is not a build root (it has no directory '.onewriter' of its own)",
+        ))?;
         let staging = Staging::open(&state).map_err(fail("cannot open '.onewriter/staging'"))?;
         let path = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
         Ok(Self { root, path, state, staging: Arc::new(staging) })
@@ -146,6 +151,24 @@ impl Tree {
     /// Whether the directory still exists. One that was removed keeps its handle, and nothing else.
     pub fn is_gone(&self) -> bool {
         fstat(&self.root).is_ok_and(|stat| stat.st_nlink == 0)
+    }
+
+    /// Fails if the root, or its staging, was removed: then nothing below it means anything.
+    pub(crate) fn check_root(&self, path: &RelPath) -> Result<(), Error> {
+        let gone = if self.is_gone() {
+            "the build root was removed"
+        } else if fstat(self.staging.handle()).is_ok_and(|stat| stat.st_nlink == 0) {
+            "the build root's '.onewriter' was removed"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(Reason::RootGone, path.for_syscall(), gone))
+    }
+
+    /// The fault of a step that found its directory gone after it had been opened: look again from
+    /// the top, unless the top itself is gone.
+    pub(crate) fn vanished(&self, path: &RelPath) -> Fault {
+        self.check_root(path).map_or_else(Fault::Failed, |()| Fault::Moved)
     }
 
     /// Whether `path` is a directory at this moment, symbolic links inside the root followed. One
@@ -187,100 +210,46 @@ impl Tree {
         let shown = path.for_syscall();
         match errno {
             Errno::LOOP => return Fault::Moved,
-            Errno::NOENT | Errno::NOTDIR => {}
+            Errno::NOENT | Errno::NOTDIR | Errno::ACCESS => {}
             errno => return Error::io(shown, "cannot open its directory", errno).into(),
         }
-        if self.is_gone() {
-            return Error::new(Reason::RootGone, shown, "the build root was removed").into();
+        if let Err(gone) = self.check_root(path) {
+            return gone.into();
         }
+        let mut above = &b"."[..];
         for end in component_ends(parent) {
             let part = &parent[..end];
-            match self.open_at(part, OFlags::PATH | OFlags::NOFOLLOW).and_then(fstat) {
-                Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
-                    FileType::Directory => {}
-                    FileType::Symlink => return Fault::Moved,
-                    kind => {
-                        return Error::new(
-                            Reason::NotADirectory,
-                            shown,
-                            format!("is {}, not a directory", describe(kind)),
-                        )
-                        .at(part)
-                        .into();
-                    }
-                },
-                Err(Errno::LOOP) => return Fault::Moved,
-                Err(Errno::NOENT) => {
-                    return Error::new(Reason::NotFound, shown, "does not exist").at(part).into();
+            let kind = self.open_at(part, OFlags::PATH | OFlags::NOFOLLOW).and_then(fstat);
+            let error = match kind.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+                Ok(FileType::Directory) => {
+                    above = part;
+                    continue;
                 }
-                Err(errno) => return Error::io(shown, "cannot look at it", errno).at(part).into(),
-            }
+                Ok(FileType::Symlink) | Err(Errno::LOOP) => return Fault::Moved,
+                Ok(kind) => not_a_directory(shown, kind).at(part),
+                Err(Errno::NOENT) => Error::new(Reason::NotFound, shown, "does not exist").at(part),
+                // What cannot be searched is the directory above it.
+                Err(Errno::ACCESS) => {
+                    Error::io(shown, "cannot be searched", Errno::ACCESS).at(above)
+                }
+                Err(errno) => Error::io(shown, "cannot be looked at", errno).at(part),
+            };
+            return error.into();
         }
         // Whoever was in the way is gone again: the tree changed while we looked.
         Fault::Moved
     }
 
-    /// The real place of `path`: symbolic links on the way resolved, and the last one too if it is
-    /// to be followed. What does not exist yet stays as it is spelled.
-    pub fn canonicalize(&self, path: &RelPath, last: Last) -> Result<RelPath, Error> {
-        let shown = path.for_syscall();
-        let mut pending: Vec<Vec<u8>> = path.components().rev().map(<[u8]>::to_vec).collect();
-        let mut real = RelPath::ROOT;
-        let mut links = 0;
-        while let Some(name) = pending.pop() {
-            if name == b".." {
-                real = real.parent().ok_or_else(|| outside(shown, b"..", b".."))?;
-                continue;
-            }
-            let here = real.child(&name).map_err(|e| Error { path: shown.to_vec(), ..e })?;
-            if pending.is_empty() && last == Last::Keep {
-                return Ok(here);
-            }
-            let found = match self.dir(real.as_bytes()) {
-                Ok(dir) => readlinkat(&dir, &name[..], Vec::new()),
-                Err(errno) => Err(errno),
-            };
-            let target = match found {
-                Ok(target) => target.into_bytes(),
-                // Not a link, or nothing at all: what comes after it is for the mutation to judge.
-                Err(_) => {
-                    real = here;
-                    continue;
-                }
-            };
-            links += 1;
-            if links > MAX_SYMLINKS {
-                let why = "leads through more than 40 symbolic links";
-                return Err(Error::new(Reason::SymlinkLoop, shown, why).at(here.as_bytes()));
-            }
-            let target = if target.starts_with(b"/") {
-                real = RelPath::ROOT;
-                self.below_root(&target).ok_or_else(|| outside(shown, here.as_bytes(), &target))?
-            } else {
-                target
-            };
-            let names = target.split(|&b| b == b'/').filter(|n| !n.is_empty() && *n != b".");
-            pending.extend(names.rev().map(<[u8]>::to_vec));
-        }
-        Ok(real)
+    /// Where in the tree the open `file` lies at this moment, by whatever name it was opened;
+    /// `None` if outside.
+    pub(crate) fn place_of(&self, file: BorrowedFd<'_>) -> Option<Vec<u8>> {
+        let real = readlinkat(CWD, proc_path(file), Vec::new()).ok()?;
+        let root = readlinkat(CWD, proc_path(self.root.as_fd()), Vec::new()).ok()?;
+        strip_root(real.as_bytes(), root.as_bytes())
     }
 
-    /// An absolute path, relative to the root, if it begins with the root's own path and has no
-    /// `..` in it. Looks at nothing but the words.
-    pub fn below_root_as_spelled(&self, absolute: &[u8]) -> Option<Vec<u8>> {
-        let below = strip_root(absolute, self.path.as_os_str().as_bytes())?;
-        (!below.split(|&b| b == b'/').any(|name| name == b"..")).then_some(below)
-    }
-
-    /// An absolute path, relative to the root; `None` if it lies outside. Empty for the root.
-    pub fn below_root(&self, absolute: &[u8]) -> Option<Vec<u8>> {
-        self.below_root_as_spelled(absolute).or_else(|| {
-            let real = std::fs::canonicalize(OsStr::from_bytes(absolute)).ok()?;
-            strip_root(&real.into_os_string().into_vec(), self.path.as_os_str().as_bytes())
-        })
-    }
-
-    /// What is at `name` in `dir`, symbolic links not followed; `None` if nothing is.
+    /// What is at `name` in `dir`, symbolic links not followed; `None` if nothing is. `path` is for
+    /// the error.
     pub(crate) fn look(
         &self,
         dir: &Dir<'_>,
@@ -289,7 +258,7 @@ impl Tree {
     ) -> Result<Option<Stat>, Fault> {
         match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
-            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOENT) => self.check_root(path).map(|()| None).map_err(Fault::from),
             Err(errno) => Err(Error::io(path.for_syscall(), "cannot look at it", errno).into()),
         }
     }
@@ -306,13 +275,13 @@ pub(crate) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union
 
 /// The name by which /proc knows an open file: the way to act on exactly it by system calls that
 /// take a path.
-pub(crate) fn proc_path(file: impl AsFd) -> String {
+pub(crate) fn proc_path(file: BorrowedFd<'_>) -> String {
     use std::os::fd::AsRawFd as _;
-    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// Changes the mode of exactly what `file` refers to, which may be an `O_PATH` handle.
-pub(crate) fn chmod_handle(file: impl AsFd, mode: u32) -> Result<(), Errno> {
+pub(crate) fn chmod_handle(file: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
     rustix::fs::chmodat(CWD, proc_path(file), Mode::from_raw_mode(mode), AtFlags::empty())
 }
 
@@ -330,26 +299,50 @@ pub fn describe(kind: FileType) -> &'static str {
     }
 }
 
+/// `.onewriter`, which must lie in the root itself: a symbolic link in its place, as a checkout may
+/// bring along, would have the daemon write wherever it leads.
+fn open_state(root: &OwnedFd) -> Result<OwnedFd, Errno> {
+    openat(root, STATE_DIR, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+}
+
+/// Something that is in the way of a directory.
+pub(crate) fn not_a_directory(path: &[u8], kind: FileType) -> Error {
+    Error::new(Reason::NotADirectory, path, format!("is {}, not a directory", describe(kind)))
+}
+
+/// Renames where nothing has the new name; `EEXIST` if something has.
+pub(crate) fn rename_new(
+    (from_dir, from): (BorrowedFd<'_>, &[u8]),
+    (to_dir, to): (BorrowedFd<'_>, &[u8]),
+) -> Result<(), Errno> {
+    match renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE) {
+        // NFS and some others know no such flag.
+        Err(Errno::INVAL) => rename_new_by_link((from_dir, from), (to_dir, to)),
+        done => done,
+    }
+}
+
+/// A link refuses to replace anything, too; a directory, which cannot be linked, is moved over an
+/// empty one that is made for it.
+pub(crate) fn rename_new_by_link(
+    (from_dir, from): (BorrowedFd<'_>, &[u8]),
+    (to_dir, to): (BorrowedFd<'_>, &[u8]),
+) -> Result<(), Errno> {
+    let stat = statat(from_dir, from, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+        linkat(from_dir, from, to_dir, to, AtFlags::empty())?;
+        return unlinkat(from_dir, from, AtFlags::empty());
+    }
+    mkdirat(to_dir, to, Mode::RWXU)?;
+    renameat(from_dir, from, to_dir, to).inspect_err(|_| {
+        let _ = unlinkat(to_dir, to, AtFlags::REMOVEDIR);
+    })
+}
+
 fn root_refused() -> Error {
     Error::new(
         Reason::BadRequest,
         b".",
         "the build root itself cannot be created, replaced or removed",
     )
-}
-
-fn outside(path: &[u8], component: &[u8], target: &[u8]) -> Error {
-    let target = crate::path::Printable(target);
-    Error::new(Reason::OutsideRoot, path, format!("leads out of the build root, to '{target}'"))
-        .at(component)
-}
-
-fn strip_root(absolute: &[u8], root: &[u8]) -> Option<Vec<u8>> {
-    let root = root.strip_suffix(b"/").unwrap_or(root);
-    let rest = absolute.strip_prefix(root)?;
-    match rest.first() {
-        None => Some(Vec::new()),
-        Some(b'/') => Some(rest.iter().copied().skip_while(|&b| b == b'/').collect()),
-        Some(_) => None,
-    }
 }

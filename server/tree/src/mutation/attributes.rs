@@ -1,18 +1,20 @@
 //! Setting mode, owner and times in place.
 
+use std::os::fd::{AsFd as _, OwnedFd};
+
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, chownat,
-        fstat, openat, utimensat,
+        AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid,
+        chownat, fstat, openat, utimensat,
     },
     io::Errno,
 };
 
 use super::{Claim, Effects, Mutation, Outcome};
 use crate::{
-    error::Error,
+    error::{Error, Reason},
     path::RelPath,
-    tree::{Fault, Last, Tree, chmod_handle},
+    tree::{Fault, Last, Tree, chmod_handle, proc_path},
 };
 
 /// A change of the twelve permission bits: new = (old & keep) | set.
@@ -59,22 +61,45 @@ impl Mutation for SetAttributes {
         };
         // Everything is done to this very file, whatever comes to stand at its name meanwhile.
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&parent, name, flags, Mode::empty()).map_err(fail("cannot change it"))?;
+        let file = openat(&parent, name, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::NOENT => tree.check_root(&self.path).map_or_else(Fault::Failed, |()| {
+                Error::new(Reason::NotFound, shown, "it does not exist").into()
+            }),
+            errno => fail("cannot change it")(errno),
+        })?;
         let stat = fstat(&file).map_err(fail("cannot look at it"))?;
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-            return match tree.canonicalize(&self.path, Last::Follow)? {
-                real if real == self.path => Err(fail("cannot follow it")(Errno::LOOP)),
-                _ => Err(Fault::Moved),
-            };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind == FileType::Symlink {
+            return Err(Fault::Moved);
         }
+        let mut changed = false;
+        let done = self.set(&file, &stat, &mut changed);
+        // Also where a later step failed: an owner may be changed, and then the mode refused.
+        if changed {
+            effects.record(&self.path, Outcome::Attributes);
+            effects.attributes(&parent, name, kind)?;
+        } else if done.is_ok() {
+            effects.record(&self.path, Outcome::Unchanged);
+        }
+        done.map_err(|(what, errno)| fail(what)(errno))
+    }
+}
+
+type Failed = (&'static str, Errno);
+
+impl SetAttributes {
+    /// Owner first: to change it clears set-id bits.
+    fn set(&self, file: &OwnedFd, stat: &Stat, changed: &mut bool) -> Result<(), Failed> {
         if self.uid.is_some() || self.gid.is_some() {
             let (uid, gid) = (self.uid.map(Uid::from_raw), self.gid.map(Gid::from_raw));
-            chownat(&file, "", uid, gid, AtFlags::EMPTY_PATH)
-                .map_err(fail("cannot change its owner"))?;
+            chownat(file, "", uid, gid, AtFlags::EMPTY_PATH)
+                .map_err(|e| ("cannot change its owner", e))?;
+            *changed = true;
         }
         if let Some(change) = self.mode {
             let mode = (stat.st_mode & 0o7777 & change.keep) | (change.set & 0o7777);
-            chmod_handle(&file, mode).map_err(fail("cannot change its mode"))?;
+            chmod_handle(file.as_fd(), mode).map_err(|e| ("cannot change its mode", e))?;
+            *changed = true;
         }
         if self.atime.is_some() || self.mtime.is_some() {
             let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
@@ -82,10 +107,10 @@ impl Mutation for SetAttributes {
                 last_access: self.atime.unwrap_or(omit),
                 last_modification: self.mtime.unwrap_or(omit),
             };
-            utimensat(rustix::fs::CWD, crate::tree::proc_path(&file), &times, AtFlags::empty())
-                .map_err(fail("cannot set its times"))?;
+            utimensat(CWD, proc_path(file.as_fd()), &times, AtFlags::empty())
+                .map_err(|e| ("cannot set its times", e))?;
+            *changed = true;
         }
-        effects.record(&self.path, Outcome::Attributes);
-        effects.touched(&parent)
+        Ok(())
     }
 }

@@ -34,6 +34,15 @@ impl Mutation for Batch {
         self.items.iter_mut().flat_map(|item| item.claims()).collect()
     }
 
+    /// Those that are done stay as they were found. One whose turn has not come may yet lead
+    /// somewhere else: what is wrong with its path now is no failure.
+    fn resolve(&mut self, tree: &Tree) -> Result<(), Error> {
+        for item in self.items.iter_mut().skip(self.next) {
+            let _ = item.resolve(tree);
+        }
+        Ok(())
+    }
+
     fn shortcut(&self, tree: &Tree, effects: &mut Effects) -> bool {
         let before = effects.changes.len();
         let done = self.items.iter().all(|item| item.shortcut(tree, effects));
@@ -50,6 +59,13 @@ impl Mutation for Batch {
                 effects.sync_now()?;
                 item.apply(tree, effects)
             });
+            // A path that cannot be resolved is a failure of this one, not of all.
+            let done = match done {
+                Err(Fault::Moved) => {
+                    Err(item.resolve(tree).map_or_else(Fault::Failed, |()| Fault::Moved))
+                }
+                done => done,
+            };
             match done {
                 Err(Fault::Failed(error)) => {
                     let error = Error { index: Some(self.next), ..error };

@@ -1,7 +1,9 @@
 //! Making a directory, and those on the way to it.
 
+use std::os::fd::AsFd as _;
+
 use rustix::{
-    fs::{FileType, Mode, OFlags, mkdirat, openat},
+    fs::{FileType, Mode, mkdirat},
     io::Errno,
 };
 
@@ -9,7 +11,7 @@ use super::{Claim, Effects, Mutation, Outcome};
 use crate::{
     error::{Error, Reason},
     path::RelPath,
-    tree::{DIRECTORY, Dir, Fault, Last, Tree, chmod_handle, component_ends, describe},
+    tree::{Dir, Fault, Last, Tree, chmod_handle, component_ends, not_a_directory},
 };
 
 /// Makes a directory. One that exists is left as it is, and is no error.
@@ -36,8 +38,14 @@ impl Mutation for MakeDirectory {
         vec![Claim::exclusive(&mut self.path, Last::Follow)]
     }
 
+    fn resolve(&mut self, tree: &Tree) -> Result<(), Error> {
+        self.path = tree.canonicalize_directory(&self.path)?;
+        Ok(())
+    }
+
     fn shortcut(&self, tree: &Tree, effects: &mut Effects) -> bool {
-        let there = !self.must_create && tree.dir(self.path.as_bytes()).is_ok();
+        let there =
+            !self.must_create && !self.path.is_root() && tree.dir(self.path.as_bytes()).is_ok();
         if there {
             effects.record(&self.path, Outcome::Existed);
         }
@@ -46,6 +54,7 @@ impl Mutation for MakeDirectory {
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
         if self.path.is_root() {
+            tree.check_root(&self.path)?;
             return match self.must_create {
                 true => Err(exists(&self.path)),
                 false => {
@@ -71,11 +80,9 @@ impl Mutation for MakeDirectory {
 impl MakeDirectory {
     /// mkdir(2) ignores the set-id bits.
     fn chmod(&self, dir: &Dir<'_>, name: &[u8], mode: u32) -> Result<(), Fault> {
-        openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
-            .and_then(|made| chmod_handle(made, mode))
-            .map_err(|e| {
-                Error::io(self.path.for_syscall(), "cannot set the directory's mode", e).into()
-            })
+        dir.below(name).and_then(|made| chmod_handle(made.as_fd(), mode)).map_err(|e| {
+            Error::io(self.path.for_syscall(), "cannot set the directory's mode", e).into()
+        })
     }
 }
 
@@ -88,33 +95,36 @@ pub(super) fn parent_or_make<'t, 'p>(
     umask: u32,
     effects: &mut Effects,
 ) -> Result<(Dir<'t>, &'p [u8]), Fault> {
-    match tree.parent(path) {
-        Err(Fault::Failed(e)) if parents && e.reason == Reason::NotFound => {}
-        found => return found,
+    let (parent, name) = match path.split() {
+        Some(split) if parents => split,
+        _ => return tree.parent(path),
+    };
+    match tree.dir(parent) {
+        Err(Errno::NOENT) => {}
+        found => return Ok((found.map_err(|e| tree.explain(path, parent, e))?, name)),
     }
-    let (parent, name) = path.split().unwrap_or_default();
     let mut dir = tree.dir(b"").map_err(|e| tree.explain(path, b"", e))?;
     let mut start = 0;
     for end in component_ends(parent) {
         let step = &parent[start..end];
         start = end + 1;
-        let below = match open_step(&dir, step) {
+        let below = match dir.below(step) {
             Err(Errno::NOENT) => {
                 let here = RelPath::parse(&parent[..end])?;
                 // Whatever the umask says, whoever makes a directory on the way can go on in it.
                 make_one(tree, &dir, step, &here, 0o777 & !umask | 0o300, effects)
                     .map_err(|fault| blame(fault, path))?;
-                open_step(&dir, step)
+                dir.below(step)
             }
             opened => opened,
         };
-        dir = Dir::Below(below.map_err(|e| tree.explain(path, parent, e))?);
+        dir = match below {
+            // Somebody removes what we make.
+            Err(Errno::NOENT) => return Err(tree.vanished(path)),
+            below => below.map_err(|e| tree.explain(path, parent, e))?,
+        };
     }
     Ok((dir, name))
-}
-
-fn open_step(dir: &Dir<'_>, name: &[u8]) -> Result<std::os::fd::OwnedFd, Errno> {
-    openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
 }
 
 /// Makes `name` in `dir`; `false` if a directory was there. mkdir(2) itself decides who was first:
@@ -134,34 +144,16 @@ fn make_one(
             return Ok(true);
         }
         Err(Errno::EXIST) => {}
-        Err(Errno::NOENT) if tree.is_gone() => {
-            return Err(Error::new(
-                Reason::RootGone,
-                path.for_syscall(),
-                "the build root was removed",
-            )
-            .into());
-        }
-        // The parent was removed behind our back: look again from the top.
-        Err(Errno::NOENT) => return Err(Fault::Moved),
+        // The parent was removed behind our back.
+        Err(Errno::NOENT) => return Err(tree.vanished(path)),
         Err(e) => return Err(Error::io(path.for_syscall(), "cannot make the directory", e).into()),
     }
     let Some(stat) = tree.look(dir, name, path)? else { return Err(Fault::Moved) };
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Ok(false),
-        FileType::Symlink => match tree.canonicalize(path, Last::Follow)? {
-            real if real == *path || tree.is_directory(&real) => Err(Fault::Moved),
-            real => Err(in_the_way(
-                path,
-                &format!("is a symbolic link to '{real}', which is not a directory"),
-            )),
-        },
-        kind => Err(in_the_way(path, &format!("is {}, not a directory", describe(kind)))),
+        FileType::Symlink => Err(Fault::Moved),
+        kind => Err(not_a_directory(path.for_syscall(), kind).at(path.for_syscall()).into()),
     }
-}
-
-fn in_the_way(path: &RelPath, what: &str) -> Fault {
-    Error::new(Reason::NotADirectory, path.for_syscall(), what).at(path.for_syscall()).into()
 }
 
 /// The path that was asked for, where the failure is that of one on the way to it.
@@ -173,5 +165,5 @@ fn blame(fault: Fault, path: &RelPath) -> Fault {
 }
 
 fn exists(path: &RelPath) -> Fault {
-    Error::new(Reason::Exists, path.for_syscall(), "the directory exists already").into()
+    Error::new(Reason::Exists, path.for_syscall(), "it exists already").into()
 }

@@ -1,9 +1,9 @@
 //! Making a second name for a file.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use rustix::{
-    fs::{AtFlags, FileType, linkat},
+    fs::{AtFlags, FileType, Stat, linkat},
     io::Errno,
 };
 
@@ -41,41 +41,42 @@ impl Mutation for HardLink {
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
         let (from_dir, from) = tree.parent(&self.source)?;
+        let refuse = |path: &RelPath, reason, why: &str| {
+            Err(Error::new(reason, path.for_syscall(), why).into())
+        };
+        let Some(source) = tree.look(&from_dir, from, &self.source)? else {
+            return refuse(&self.source, Reason::NotFound, "it does not exist");
+        };
+        if is_directory(&source) {
+            let why = "it is a directory, which cannot have a second name";
+            return refuse(&self.source, Reason::IsADirectory, why);
+        }
         let (dir, name) = parent_or_make(tree, &self.path, self.parents, self.umask, effects)?;
-        let outcome = match linkat(&from_dir, from, &dir, name, AtFlags::empty()) {
-            Ok(()) => Outcome::Created,
-            Err(Errno::EXIST) => {
-                let source = tree.look(&from_dir, from, &self.source)?;
-                let there = tree.look(&dir, name, &self.path)?;
-                let shown = self.path.for_syscall();
-                match (source, there) {
-                    (Some(a), Some(b))
-                        if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino) && self.replace =>
-                    {
-                        Outcome::Unchanged
-                    }
-                    (_, Some(b)) if FileType::from_raw_mode(b.st_mode) == FileType::Directory => {
-                        return Err(
-                            Error::new(Reason::IsADirectory, shown, "is a directory").into()
-                        );
-                    }
-                    _ if !self.replace => {
-                        return Err(Error::new(Reason::Exists, shown, "it exists already").into());
-                    }
-                    _ => {
-                        let link = tree.staging().replace_by_link(
-                            dir.as_fd(),
-                            name,
-                            |staging, temporary| {
-                                linkat(&from_dir, from, staging, temporary, AtFlags::empty())
-                            },
-                        );
-                        link.map_err(|e| self.failed(e))?;
-                        Outcome::Replaced
-                    }
-                }
+        let outcome = match tree.look(&dir, name, &self.path)? {
+            None => match linkat(&from_dir, from, &dir, name, AtFlags::empty()) {
+                Ok(()) => Outcome::Created,
+                // Somebody else made it just now.
+                Err(Errno::EXIST) => return Err(Fault::Moved),
+                Err(errno) => return Err(self.failed(tree, errno)),
+            },
+            Some(_) if !self.replace => {
+                return refuse(&self.path, Reason::Exists, "it exists already");
             }
-            Err(errno) => return Err(self.failed(errno)),
+            Some(there) if is_directory(&there) => {
+                return refuse(&self.path, Reason::IsADirectory, "it is a directory");
+            }
+            Some(there) if (there.st_dev, there.st_ino) == (source.st_dev, source.st_ino) => {
+                Outcome::Unchanged
+            }
+            Some(_) => {
+                let link = |staging: BorrowedFd<'_>, temporary: &str| {
+                    linkat(&from_dir, from, staging, temporary, AtFlags::empty())
+                };
+                tree.staging()
+                    .replace_by_link(dir.as_fd(), name, link)
+                    .map_err(|errno| self.failed(tree, errno))?;
+                Outcome::Replaced
+            }
         };
         effects
             .changes
@@ -85,12 +86,18 @@ impl Mutation for HardLink {
 }
 
 impl HardLink {
-    fn failed(&self, errno: Errno) -> Fault {
-        let (shown, what) = match errno {
-            Errno::NOENT => (self.source.for_syscall(), "cannot link it"),
-            Errno::PERM => (self.source.for_syscall(), "cannot link it (is it a directory?)"),
-            _ => (self.path.for_syscall(), "cannot make the link"),
+    fn failed(&self, tree: &Tree, errno: Errno) -> Fault {
+        let what = match errno {
+            Errno::NOENT => return tree.vanished(&self.path),
+            Errno::PERM => {
+                "cannot make the link (is it a file of somebody else, or on a filesystem without?)"
+            }
+            _ => "cannot make the link",
         };
-        Error::io(shown, what, errno).into()
+        Error::io(self.path.for_syscall(), what, errno).into()
     }
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }

@@ -21,6 +21,7 @@ use std::{
 };
 
 pub use rustix::fs::Timespec;
+use rustix::fs::{FileType, Mode, OFlags, openat};
 
 pub use self::{
     attributes::{ModeChange, SetAttributes},
@@ -53,6 +54,14 @@ pub trait Mutation: Send {
 
     /// The paths whose locks it needs.
     fn claims(&mut self) -> Vec<Claim<'_>>;
+
+    /// Replaces the claims' paths by their real places.
+    fn resolve(&mut self, tree: &Tree) -> Result<(), Error> {
+        for claim in self.claims() {
+            *claim.path = tree.canonicalize(claim.path, claim.last)?;
+        }
+        Ok(())
+    }
 
     /// Whether one look shows that there is nothing to do; then records that. It needs no lock: it
     /// tells what was true at one moment between the request and its answer.
@@ -192,16 +201,29 @@ impl Effects {
     pub(crate) fn touched(&mut self, dir: &Dir<'_>) -> Result<(), Fault> {
         if self.durable {
             // An O_PATH handle cannot be synchronised.
-            let flags = rustix::fs::OFlags::RDONLY
-                | rustix::fs::OFlags::DIRECTORY
-                | rustix::fs::OFlags::CLOEXEC;
-            let readable = rustix::fs::openat(dir, ".", flags, rustix::fs::Mode::empty());
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let readable = openat(dir, ".", flags, Mode::empty());
             self.unsynced
                 .push(readable.map_err(|e| {
                     Error::io(b".", "cannot open a directory to synchronise it", e)
                 })?);
         }
         Ok(())
+    }
+
+    /// Notes that mode, owner or times of `name` in `dir`, a `kind` of file, changed.
+    pub(crate) fn attributes(
+        &mut self,
+        dir: &Dir<'_>,
+        name: &[u8],
+        kind: FileType,
+    ) -> Result<(), Fault> {
+        // Only these can be synchronised; and one that we may not open goes with its directory.
+        if self.durable && matches!(kind, FileType::RegularFile | FileType::Directory) {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            self.unsynced.extend(openat(dir, name, flags, Mode::empty()));
+        }
+        self.touched(dir)
     }
 
     /// Notes that the content of `file` is new.
@@ -225,16 +247,17 @@ impl Effects {
 
 /// Replaces the claims' paths by their real places.
 pub fn resolve(mutation: &mut dyn Mutation, tree: &Tree) -> Result<(), Error> {
-    for claim in mutation.claims() {
-        *claim.path = tree.canonicalize(claim.path, claim.last)?;
-    }
-    Ok(())
+    mutation.resolve(tree)
 }
 
-/// The error for a path whose symbolic links never stayed still.
+/// The error for a path that never stayed still.
 pub fn symlink_race(mutation: &mut dyn Mutation) -> Error {
     let path = mutation.claims().first().map(|claim| claim.path.clone()).unwrap_or_default();
-    let why = "symbolic links on the way kept changing";
+    moving(&path)
+}
+
+pub(crate) fn moving(path: &RelPath) -> Error {
+    let why = "it cannot be pinned down: symbolic links or directories on its way keep changing";
     Error::new(Reason::SymlinkRace, path.for_syscall(), why)
 }
 

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use rustix::{
-    fs::{AtFlags, FileType, unlinkat},
+    fs::{AtFlags, FileType, fstat, unlinkat},
     io::Errno,
 };
 
@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Reason},
     path::RelPath,
     trash,
-    tree::{Dir, Fault, Last, Tree},
+    tree::{Dir, Fault, Last, Tree, chmod_handle},
 };
 
 /// Removes what is at `path`; a symbolic link itself.
@@ -47,26 +47,26 @@ impl Mutation for Remove {
         };
         let shown = self.path.for_syscall();
         let removed = match tree.look(&dir, name, &self.path)? {
-            None => Err(Errno::NOENT),
+            None if self.allow_missing => {
+                effects.record(&self.path, Outcome::Absent);
+                return Ok(());
+            }
+            None => return Err(Error::new(Reason::NotFound, shown, "it does not exist").into()),
             Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {
                 unlinkat(&dir, name, AtFlags::empty())
             }
             Some(_) if self.recursive => remove_tree(tree, &dir, name),
             Some(_) if self.directory => unlinkat(&dir, name, AtFlags::REMOVEDIR),
-            Some(_) => return Err(Error::new(Reason::IsADirectory, shown, "is a directory").into()),
+            Some(_) => {
+                return Err(Error::new(Reason::IsADirectory, shown, "it is a directory").into());
+            }
         };
         match removed {
             Ok(()) => {
                 effects.record(&self.path, Outcome::Removed);
                 effects.touched(&dir)
             }
-            Err(Errno::NOENT) if self.allow_missing => {
-                effects.record(&self.path, Outcome::Absent);
-                Ok(())
-            }
-            Err(Errno::NOENT) => {
-                Err(Error::new(Reason::NotFound, shown, "it does not exist").into())
-            }
+            Err(Errno::NOENT) => Err(tree.vanished(&self.path)),
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
                 Err(Error::new(Reason::NotEmpty, shown, "the directory is not empty").into())
             }
@@ -80,6 +80,20 @@ impl Mutation for Remove {
 fn remove_tree(tree: &Tree, dir: &Dir<'_>, name: &[u8]) -> Result<(), Errno> {
     match tree.staging().discard(dir.as_fd(), name) {
         Err(Errno::XDEV) => trash::delete(dir.as_fd(), name),
+        // To move a directory, one must be allowed to write to it.
+        Err(Errno::ACCESS) => discard_unlocked(tree, dir, name),
         done => done,
     }
+}
+
+/// Moves a directory that its owner closed, as they are opened below it when it is deleted.
+fn discard_unlocked(tree: &Tree, dir: &Dir<'_>, name: &[u8]) -> Result<(), Errno> {
+    let closed = dir.below(name)?;
+    let mode = fstat(&closed)?.st_mode & 0o7777;
+    if mode & 0o200 != 0 || chmod_handle(closed.as_fd(), mode | 0o700).is_err() {
+        return Err(Errno::ACCESS);
+    }
+    tree.staging().discard(dir.as_fd(), name).inspect_err(|_| {
+        let _ = chmod_handle(closed.as_fd(), mode);
+    })
 }

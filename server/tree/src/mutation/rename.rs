@@ -1,9 +1,9 @@
 //! Renaming a file or a directory within the tree.
 
-use std::fs::File;
+use std::{fs::File, os::fd::AsFd as _};
 
 use rustix::{
-    fs::{AtFlags, FileType, OFlags, RenameFlags, Stat, openat, renameat, renameat_with, unlinkat},
+    fs::{AtFlags, FileType, OFlags, Stat, openat, renameat, unlinkat},
     io::Errno,
 };
 
@@ -12,7 +12,7 @@ use crate::{
     content,
     error::{Error, Reason},
     path::RelPath,
-    tree::{Dir, Fault, Last, Tree},
+    tree::{Dir, Fault, Last, Tree, rename_new},
 };
 
 /// Renames `from` to `to` in one step. Both mean symbolic links themselves.
@@ -45,19 +45,21 @@ impl Mutation for Rename {
     }
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
+        let refuse =
+            |path: &RelPath, reason, why| Err(Error::new(reason, path.for_syscall(), why).into());
         let (from_dir, from) = tree.parent(&self.from)?;
         let Some(source) = tree.look(&from_dir, from, &self.from)? else {
-            return Err(
-                Error::new(Reason::NotFound, self.from.for_syscall(), "it does not exist").into()
-            );
+            return refuse(&self.from, Reason::NotFound, "it does not exist");
         };
+        if is_directory(&source) && self.to != self.from && self.to.is_within(&self.from) {
+            let why = "a directory cannot be moved into itself";
+            return refuse(&self.to, Reason::BadRequest, why);
+        }
         let (to_dir, to) = parent_or_make(tree, &self.to, self.parents, self.umask, effects)?;
         let target = tree.look(&to_dir, to, &self.to)?;
         let outcome = match &target {
             Some(_) if self.must_create => {
-                return Err(
-                    Error::new(Reason::Exists, self.to.for_syscall(), "it exists already").into()
-                );
+                return refuse(&self.to, Reason::Exists, "it exists already");
             }
             // rename(2) does nothing at all between two names of one file.
             Some(there) if (there.st_dev, there.st_ino) == (source.st_dev, source.st_ino) => {
@@ -74,7 +76,7 @@ impl Mutation for Rename {
                 Outcome::Unchanged
             }
             there => {
-                self.rename((&from_dir, from), (&to_dir, to))?;
+                self.rename(tree, (&from_dir, from), (&to_dir, to))?;
                 if there.is_some() { Outcome::Replaced } else { Outcome::Created }
             }
         };
@@ -92,23 +94,29 @@ impl Mutation for Rename {
 type Entry<'a> = (&'a Dir<'a>, &'a [u8]);
 
 impl Rename {
-    fn rename(&self, (from_dir, from): Entry<'_>, (to_dir, to): Entry<'_>) -> Result<(), Fault> {
+    fn rename(
+        &self,
+        tree: &Tree,
+        (from_dir, from): Entry<'_>,
+        (to_dir, to): Entry<'_>,
+    ) -> Result<(), Fault> {
         let renamed = match self.must_create {
-            true => renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE),
+            true => rename_new((from_dir.as_fd(), from), (to_dir.as_fd(), to)),
             false => renameat(from_dir, from, to_dir, to),
         };
         renamed.map_err(|errno| {
             let (reason, what) = match errno {
+                Errno::NOENT => return tree.vanished(&self.to),
+                Errno::EXIST if self.must_create => (Reason::Exists, "it exists already"),
                 Errno::NOTEMPTY | Errno::EXIST => {
-                    (Reason::NotEmpty, "is a directory that is not empty")
+                    (Reason::NotEmpty, "it is a directory that is not empty")
                 }
                 Errno::ISDIR => {
-                    (Reason::IsADirectory, "is a directory, and what is to replace it is not")
+                    (Reason::IsADirectory, "it is a directory, and what is to replace it is not")
                 }
                 Errno::NOTDIR => {
-                    (Reason::NotADirectory, "is not a directory, and what is to replace it is")
+                    (Reason::NotADirectory, "it is not a directory, and what is to replace it is")
                 }
-                Errno::INVAL => (Reason::BadRequest, "a directory cannot be moved into itself"),
                 errno => {
                     let what = format!("cannot rename '{}' to it", self.from);
                     return Error::io(self.to.for_syscall(), &what, errno).into();
@@ -136,4 +144,8 @@ impl Rename {
         }
         matches!((open(a), open(b)), (Some(a), Some(b)) if content::same(&a, &b).unwrap_or(false))
     }
+}
+
+fn is_directory(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }

@@ -1,5 +1,7 @@
 //! Making a symbolic link.
 
+use std::os::fd::AsFd as _;
+
 use rustix::{
     fs::{FileType, readlinkat, symlinkat},
     io::Errno,
@@ -37,9 +39,16 @@ impl Mutation for Symlink {
     }
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
+        if self.target.is_empty() || self.target.contains(&0) {
+            let why = "a symbolic link must say something, without NUL bytes";
+            return Err(Error::new(Reason::BadRequest, self.path.for_syscall(), why).into());
+        }
         let (dir, name) = parent_or_make(tree, &self.path, self.parents, self.umask, effects)?;
         let shown = self.path.for_syscall();
-        let fail = |errno| Fault::from(Error::io(shown, "cannot make the symbolic link", errno));
+        let fail = |errno| match errno {
+            Errno::NOENT => tree.vanished(&self.path),
+            errno => Error::io(shown, "cannot make the symbolic link", errno).into(),
+        };
         match symlinkat(&self.target[..], &dir, name) {
             Ok(()) => {
                 effects.record(&self.path, Outcome::Created);
@@ -54,14 +63,14 @@ impl Mutation for Symlink {
         if let Some(stat) = tree.look(&dir, name, &self.path)?
             && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
         {
-            return Err(Error::new(Reason::IsADirectory, shown, "is a directory").into());
+            return Err(Error::new(Reason::IsADirectory, shown, "it is a directory").into());
         }
         if readlinkat(&dir, name, Vec::new()).is_ok_and(|says| says.as_bytes() == self.target) {
             effects.record(&self.path, Outcome::Unchanged);
             return Ok(());
         }
         tree.staging()
-            .replace_by_link(std::os::fd::AsFd::as_fd(&dir), name, |staging, temporary| {
+            .replace_by_link(dir.as_fd(), name, |staging, temporary| {
                 symlinkat(&self.target[..], staging, temporary)
             })
             .map_err(fail)?;

@@ -52,7 +52,10 @@ impl Mutation for Touch {
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
         let shown = self.path.for_syscall();
-        let fail = |errno| Fault::from(Error::io(shown, "cannot touch it", errno));
+        let fail = |errno| match errno {
+            Errno::NOENT => tree.vanished(&self.path),
+            errno => Error::io(shown, "cannot touch it", errno).into(),
+        };
         let (dir, name) = match self.path.is_root() {
             true => (tree.dir(b"").map_err(fail)?, &b"."[..]),
             false => match tree.parent(&self.path) {
@@ -65,13 +68,14 @@ impl Mutation for Touch {
         };
         let outcome = match tree.look(&dir, name, &self.path)? {
             Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
-                return match tree.canonicalize(&self.path, Last::Follow)? {
-                    real if real == self.path => Err(fail(Errno::LOOP)),
-                    _ => Err(Fault::Moved),
-                };
+                return Err(Fault::Moved);
             }
-            Some(_) => {
+            Some(_) if (self.atime, self.mtime) == (Moment::Omit, Moment::Omit) => {
+                Outcome::Unchanged
+            }
+            Some(stat) => {
                 utimensat(&dir, name, &self.times(), AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
+                effects.attributes(&dir, name, FileType::from_raw_mode(stat.st_mode))?;
                 Outcome::Attributes
             }
             None if self.no_create => Outcome::Absent,
@@ -82,14 +86,16 @@ impl Mutation for Touch {
                     Err(Errno::EXIST) => return Err(Fault::Moved),
                     made => made.map_err(fail)?,
                 };
+                effects.record(&self.path, Outcome::Created);
+                effects.touched(&dir)?;
                 if (self.atime, self.mtime) != (Moment::Now, Moment::Now) {
                     futimens(&file, &self.times()).map_err(fail)?;
                 }
-                Outcome::Created
+                return Ok(());
             }
         };
         effects.record(&self.path, outcome);
-        effects.touched(&dir)
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Publishing: a complete file at a path in one step, and nothing at all where the path has that
 //! content already.
 
+mod place;
 mod source;
 
 use std::fs::File;
@@ -13,8 +14,8 @@ use rustix::{
     io::Errno,
 };
 
+use self::place::{Content, Put, Step, place};
 pub use self::source::Source;
-use self::source::{Step, put};
 use super::{Change, Claim, Effects, Mutation, Outcome, directory::parent_or_make};
 use crate::{
     content,
@@ -44,7 +45,8 @@ pub struct Publish {
     /// Where from.
     pub source: Source,
     /// The mode, exactly; `None`: what is replaced keeps its mode, a new file gets the source's
-    /// permission bits (0666 for staged content) less the umask.
+    /// permission bits (0666 for staged content) less the umask, or all of the mode of a source
+    /// that is used up, as with mv.
     pub mode: Option<u32>,
     /// The caller's umask.
     pub umask: u32,
@@ -59,6 +61,8 @@ pub struct Publish {
     /// Fail where anything is there.
     pub must_create: bool,
     plan: Option<Plan>,
+    /// The source turned out not to be movable to its place.
+    copy: bool,
 }
 
 /// What `prepare` found, under the same locks, is to be done.
@@ -66,16 +70,8 @@ pub struct Publish {
 enum Plan {
     /// The path has this content: leave it.
     Leave(File, Stat),
-    /// A copy of the source waits in staging.
-    Copy(Staged, Put),
-    /// The source itself is moved to its place.
-    Source(Put),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Put {
-    replaces: bool,
-    bytes: u64,
+    /// This is to be put there.
+    Place(Content, Put),
 }
 
 /// What stands at the path: its description, and a handle if it is a regular file that can be read.
@@ -98,6 +94,7 @@ impl Publish {
             follow: false,
             must_create: false,
             plan: None,
+            copy: false,
         }
     }
 }
@@ -129,52 +126,55 @@ impl Mutation for Publish {
             self.plan = Some(Plan::Leave(target, *old));
             return Ok(());
         }
-        let replaces = existing.is_some();
-        let old = existing.map(|e| e.stat).filter(|s| is_regular(s));
-        let mode = self.mode_of_new(&stat, old.as_ref());
+        let put = self.new_put(&stat, existing.map(|e| e.stat));
         let plan = if self.can_move(tree, &stat)? {
-            self.dress(&source, mode, old.as_ref())?;
+            // One that others can see is changed only when it is about to go.
+            if let Source::Staged(_) = self.source {
+                self.dress(&source, put)?;
+            }
             effects.written(&source)?;
-            Plan::Source(Put { replaces, bytes: stat.st_size as u64 })
+            Plan::Place(Content::Source(source), put)
         } else {
-            let copy = self.new_file(tree, replaces)?;
+            let copy = self.new_file(tree, put.replaces)?;
             let bytes = content::copy(&source, copy.file(), stat.st_size as u64)
                 .map_err(self.io("cannot write its content"))?;
-            self.dress(copy.file(), mode, old.as_ref())?;
+            self.dress(copy.file(), put)?;
             effects.written(copy.file())?;
-            Plan::Copy(copy, Put { replaces, bytes })
+            Plan::Place(Content::Copy(copy), Put { bytes, ..put })
         };
         self.plan = Some(plan);
         Ok(())
     }
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
-        let (copy, Put { replaces, bytes }) = match self.plan.take() {
+        let (content, mut put) = match self.plan.take() {
             None => return Err(Fault::Moved),
             Some(Plan::Leave(file, stat)) => return self.leave(tree, &file, &stat, effects),
-            Some(Plan::Copy(copy, put)) => (Some(copy), put),
-            Some(Plan::Source(put)) => (None, put),
+            Some(Plan::Place(content, put)) => (content, put),
         };
         let (dir, name) = parent_or_make(tree, &self.path, self.parents, self.umask, effects)?;
-        let placed = match copy {
-            Some(mut copy) => put(&mut copy, &dir, name, self.must_create)
-                .map_err(Step::from)
-                .and_then(|()| Ok(self.source.drop_used(tree, &self.path, effects)?)),
-            None => self.source.rename(tree, &dir, name, self.must_create, effects),
+        let copied = matches!(content, Content::Copy(_));
+        let placed = match content {
+            Content::Copy(mut copy) => {
+                if copy.name().is_some() {
+                    put.inherit_group(copy.file(), &dir);
+                }
+                place(&mut copy, &dir, name, self.must_create).map_err(Step::from)
+            }
+            Content::Source(file) => {
+                match self.source {
+                    Source::Staged(_) => put.inherit_group(&file, &dir),
+                    _ => self.dress(&file, put)?,
+                }
+                let moved = self.source.rename(tree, &dir, name, self.must_create, effects);
+                moved.map(|()| put.replaces)
+            }
         };
-        match placed {
-            Ok(()) => {}
-            Err(Step::Fault(fault)) => return Err(fault),
-            Err(Step::Errno(Errno::EXIST)) if self.must_create => {
-                return Err(self.refuse(Reason::Exists, "it exists already"));
-            }
-            Err(Step::Errno(errno)) => {
-                return Err(self.io("cannot put the new file in its place")(errno));
-            }
-        }
-        let outcome = if replaces { Outcome::Replaced } else { Outcome::Created };
-        effects.changes.push(Change { bytes, ..Change::new(&self.path, outcome) });
-        effects.touched(&dir)
+        put.replaces |= placed.map_err(|step| self.not_placed(tree, step, copied))?;
+        let outcome = if put.replaces { Outcome::Replaced } else { Outcome::Created };
+        effects.changes.push(Change { bytes: put.bytes, ..Change::new(&self.path, outcome) });
+        effects.touched(&dir)?;
+        if copied { self.source.drop_used(tree, &self.path, effects) } else { Ok(()) }
     }
 }
 
@@ -185,6 +185,28 @@ impl Publish {
 
     fn io<'a>(&'a self, what: &'static str) -> impl Fn(Errno) -> Fault + 'a {
         move |errno| Error::io(self.path.for_syscall(), what, errno).into()
+    }
+
+    /// What to make of a step that failed to put the file in its place.
+    fn not_placed(&mut self, tree: &Tree, step: Step, copied: bool) -> Fault {
+        match step {
+            Step::Fault(fault) => fault,
+            Step::Errno(Errno::EXIST) if self.must_create => {
+                self.refuse(Reason::Exists, "it exists already")
+            }
+            // Another mount, though it may be of the same filesystem: what cannot be moved is copied.
+            Step::Errno(Errno::XDEV) if !copied => {
+                self.copy = true;
+                Fault::Moved
+            }
+            Step::Errno(Errno::NOENT) => match &self.source {
+                Source::Staged(staged) if !staged.is_waiting() => {
+                    self.refuse(Reason::Source, "its content is no longer in staging")
+                }
+                _ => tree.vanished(&self.path),
+            },
+            Step::Errno(errno) => self.io("cannot put the new file in its place")(errno),
+        }
     }
 
     fn existing(&self, tree: &Tree) -> Result<Option<Existing>, Fault> {
@@ -199,8 +221,9 @@ impl Publish {
         let file = match openat(&dir, name, flags, Mode::empty()) {
             Ok(file) => Some(file),
             Err(Errno::NOENT) => return Ok(None),
-            // A symbolic link, a socket, or one that we may not read.
-            Err(_) => None,
+            // A symbolic link, a socket or a device without a driver, or one that we may not read.
+            Err(Errno::LOOP | Errno::NXIO | Errno::NODEV | Errno::ACCESS | Errno::PERM) => None,
+            Err(errno) => return Err(self.io("cannot open what is there")(errno)),
         };
         let stat = match &file {
             Some(file) => fstat(file).map_err(self.io("cannot look at it"))?,
@@ -211,20 +234,35 @@ impl Publish {
         };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(Some(Existing { stat, file: file.map(File::from) })),
-            FileType::Directory => Err(self.refuse(Reason::IsADirectory, "is a directory")),
-            FileType::Symlink if self.follow => {
-                match tree.canonicalize(&self.path, Last::Follow)? {
-                    real if real == self.path => Err(self.io("cannot follow it")(Errno::LOOP)),
-                    _ => Err(Fault::Moved),
-                }
+            FileType::Directory => {
+                Err(self.refuse(Reason::IsADirectory, "it is a directory, which no file replaces"))
             }
+            FileType::Symlink if self.follow => Err(Fault::Moved),
             _ => Ok(Some(Existing { stat, file: None })),
         }
     }
 
     /// Whether the file that is there is worth a comparison with the new content.
     fn may_be_left(&self, new: &Stat, old: &Stat) -> bool {
-        self.unchanged != Unchanged::Replace && new.st_size == old.st_size
+        let wanted = self.unchanged != Unchanged::Replace || self.replaces_itself();
+        wanted && new.st_size == old.st_size
+    }
+
+    /// Whether the source is to be moved to where it is.
+    fn replaces_itself(&self) -> bool {
+        self.source.is_consumed() && self.source.is_at(&self.path)
+    }
+
+    fn new_put(&self, source: &Stat, old: Option<Stat>) -> Put {
+        let replaces = old.is_some();
+        let old = old.filter(is_regular);
+        let owner = old.filter(|_| self.mode.is_none());
+        Put {
+            replaces,
+            bytes: source.st_size as u64,
+            mode: self.mode_of_new(source, old.as_ref()),
+            owner: owner.map(|old| (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid))),
+        }
     }
 
     fn mode_of_new(&self, source: &Stat, old: Option<&Stat>) -> u32 {
@@ -240,7 +278,7 @@ impl Publish {
     /// Whether the source itself can be moved to its place. One that has other names cannot: they
     /// would be names of the published file, and whoever writes to them would write to it.
     fn can_move(&self, tree: &Tree, source: &Stat) -> Result<bool, Fault> {
-        if !self.source.is_consumed() || source.st_nlink != 1 {
+        if self.copy || !self.source.is_consumed() || source.st_nlink != 1 {
             return Ok(false);
         }
         let state = fstat(tree.state()).map_err(self.io("cannot look at the build root"))?;
@@ -256,20 +294,23 @@ impl Publish {
         {
             return Ok(staged);
         }
-        tree.staging().create("s-").map_err(self.io("cannot make a file in staging"))
+        tree.staging().create("s-").map_err(|errno| match errno {
+            Errno::NOENT => tree.vanished(&self.path),
+            errno => self.io("cannot make a file in staging")(errno),
+        })
     }
 
-    /// Gives a new file its mode and times, and the owner of the one that it replaces.
-    fn dress(&self, file: &File, mode: u32, old: Option<&Stat>) -> Result<(), Fault> {
+    /// Gives a new file its owner, mode and times.
+    fn dress(&self, file: &File, put: Put) -> Result<(), Fault> {
         let now = fstat(file).map_err(self.io("cannot look at the new file"))?;
-        if let (None, Some(old)) = (self.mode, old)
-            && (old.st_uid, old.st_gid) != (now.st_uid, now.st_gid)
+        if let Some((uid, gid)) = put.owner
+            && (uid.as_raw(), gid.as_raw()) != (now.st_uid, now.st_gid)
         {
             // Who may not give files away keeps the new one, as with cp -p.
-            let _ = fchown(file, Some(Uid::from_raw(old.st_uid)), Some(Gid::from_raw(old.st_gid)));
+            let _ = fchown(file, Some(uid), Some(gid));
         }
-        if now.st_mode & 0o7777 != mode {
-            fchmod(file, Mode::from_raw_mode(mode)).map_err(self.io("cannot set its mode"))?;
+        if now.st_mode & 0o7777 != put.mode {
+            fchmod(file, Mode::from_raw_mode(put.mode)).map_err(self.io("cannot set its mode"))?;
         }
         self.mtime.map_or(Ok(()), |mtime| self.set_mtime(file, mtime))
     }
@@ -296,13 +337,15 @@ impl Publish {
         let now = (self.unchanged == Unchanged::Touch)
             .then_some(Timespec { tv_sec: 0, tv_nsec: UTIME_NOW });
         let old = (stat.st_mtime, stat.st_mtime_nsec as i64);
-        if let Some(mtime) = self.mtime.or(now).filter(|t| (t.tv_sec, t.tv_nsec as i64) != old) {
+        if let Some(mtime) = self.mtime.or(now).filter(|t| (t.tv_sec, t.tv_nsec) != old) {
             self.set_mtime(file, mtime)?;
             outcome = Outcome::Attributes;
         }
-        self.source.drop_used(tree, &self.path, effects)?;
         effects.record(&self.path, outcome);
-        if outcome.is_change() { effects.written(file) } else { Ok(()) }
+        if outcome.is_change() {
+            effects.written(file)?;
+        }
+        self.source.drop_used(tree, &self.path, effects)
     }
 }
 

@@ -1,21 +1,26 @@
 //! Where content comes from.
 
-use std::{ffi::OsString, fs::File, os::unix::ffi::OsStrExt as _};
+use std::{
+    ffi::OsString,
+    fs::File,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::ffi::OsStrExt as _,
+    },
+};
 
 use rustix::{
-    fs::{
-        AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, fstat, open, openat, renameat,
-        renameat_with, unlinkat,
-    },
+    fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, renameat, statat, unlinkat},
     io::Errno,
 };
 
+use super::place::{Step, place};
 use crate::{
     error::{Error, Reason},
-    mutation::{Access, Claim, Effects, Outcome},
+    mutation::{Access, Claim, Effects, Outcome, moving},
     path::RelPath,
     staging::Staged,
-    tree::{Dir, Fault, Last, Tree, describe},
+    tree::{Dir, Fault, Last, Tree, describe, rename_new},
 };
 
 /// Where content comes from.
@@ -61,48 +66,36 @@ impl Source {
         }
     }
 
-    /// Opens it for reading, to be published at `target`. Only regular files will do.
-    pub(super) fn open(&self, tree: &Tree, target: &RelPath) -> Result<(File, Stat), Fault> {
+    /// Opens it for reading, to be published at `target`. Only regular files will do, and a
+    /// symbolic link to one only if it is not to be used up: what would become of the link?
+    pub(super) fn open(&mut self, tree: &Tree, target: &RelPath) -> Result<(File, Stat), Fault> {
         let file = match self {
             Self::Staged(staged) => staged
                 .file()
                 .try_clone()
-                .map_err(|e| refuse(target, b"(staging)", &e.to_string()))?,
-            Self::Local { path, .. } => open(path, READ, Mode::empty())
-                .map_err(|e| refuse(target, path.as_bytes(), &unreadable(e)))?
-                .into(),
-            Self::InTree { path, consume } => self.open_in_tree(tree, path, *consume, target)?,
+                .map_err(|e| refuse(target, STAGED, &format!("cannot be read: {e}")))?,
+            Self::Local { path, consume } => {
+                let file = open_at(CWD, path.as_bytes(), *consume)
+                    .map_err(|why| refuse(target, path.as_bytes(), &why))?;
+                if let Some(below) = tree.place_of(file.as_fd()) {
+                    // Spelled like one outside, it lies in the tree after all: its lock is needed.
+                    *self = Self::InTree { path: RelPath::parse(&below)?, consume: *consume };
+                    return Err(Fault::Moved);
+                }
+                file
+            }
+            Self::InTree { path, consume } => open_in_tree(tree, path, *consume, target)?,
         };
         let stat = fstat(&file).map_err(|e| refuse(target, self.shown(), &unreadable(e)))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok((file, stat)),
-            kind => {
-                let why = format!("is {}, not a regular file", describe(kind));
-                Err(refuse(target, self.shown(), &why))
-            }
+            kind => Err(refuse(target, self.shown(), &not_regular(kind))),
         }
     }
 
-    fn open_in_tree(
-        &self,
-        tree: &Tree,
-        path: &RelPath,
-        consume: bool,
-        target: &RelPath,
-    ) -> Result<File, Fault> {
-        let (dir, name) = tree.parent(path).map_err(|fault| match fault {
-            Fault::Failed(e) => refuse(target, e.component.as_deref().unwrap_or(&e.path), &e.what),
-            Fault::Moved => Fault::Moved,
-        })?;
-        match openat(&dir, name, READ | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(file) => Ok(file.into()),
-            // The content is meant, unless the name is to go: then what would become of the link?
-            Err(Errno::LOOP) if !consume && tree.canonicalize(path, Last::Follow)? != *path => {
-                Err(Fault::Moved)
-            }
-            Err(Errno::LOOP) => Err(refuse(target, path.as_bytes(), "is a symbolic link")),
-            Err(errno) => Err(refuse(target, path.as_bytes(), &unreadable(errno))),
-        }
+    /// Whether it is the very name that it is to be published at.
+    pub(super) fn is_at(&self, target: &RelPath) -> bool {
+        matches!(self, Self::InTree { path, .. } if path == target)
     }
 
     /// Moves the source itself to `name` in `dir`.
@@ -114,19 +107,19 @@ impl Source {
         must_create: bool,
         effects: &mut Effects,
     ) -> Result<(), Step> {
-        let rename = |from_dir: std::os::fd::BorrowedFd<'_>, from: &[u8]| match must_create {
-            true => renameat_with(from_dir, from, dir, name, RenameFlags::NOREPLACE),
+        let rename = |from_dir: BorrowedFd<'_>, from: &[u8]| match must_create {
+            true => rename_new((from_dir, from), (dir.as_fd(), name)),
             false => renameat(from_dir, from, dir, name),
         };
         match self {
             Self::Local { path, .. } => rename(CWD, path.as_bytes())?,
             Self::InTree { path, .. } => {
                 let (from_dir, from) = tree.parent(path)?;
-                rename(std::os::fd::AsFd::as_fd(&from_dir), from)?;
+                rename(from_dir.as_fd(), from)?;
                 effects.record(path, Outcome::Removed);
                 effects.touched(&from_dir)?;
             }
-            Self::Staged(staged) => put(staged, dir, name, must_create)?,
+            Self::Staged(staged) => drop(place(staged, dir, name, must_create)?),
         }
         Ok(())
     }
@@ -145,7 +138,11 @@ impl Source {
                 unlinkat(CWD, path, AtFlags::empty()).map_err(fail)?;
             }
             Self::InTree { path, consume: true } if path != target => {
-                let (dir, name) = tree.parent(path)?;
+                // What it was for is done: nothing may send us back to do it again.
+                let (dir, name) = tree.parent(path).map_err(|fault| match fault {
+                    Fault::Failed(error) => error,
+                    Fault::Moved => moving(path),
+                })?;
                 unlinkat(&dir, name, AtFlags::empty()).map_err(fail)?;
                 effects.record(path, Outcome::Removed);
                 effects.touched(&dir)?;
@@ -159,53 +156,65 @@ impl Source {
         match self {
             Self::Local { path, .. } => path.as_bytes(),
             Self::InTree { path, .. } => path.as_bytes(),
-            Self::Staged(_) => b"(staging)",
+            Self::Staged(_) => STAGED,
         }
     }
-}
-
-/// A step of placing content: a system call's failure, or one that is explained already.
-pub(super) enum Step {
-    Errno(Errno),
-    Fault(Fault),
-}
-
-impl From<Errno> for Step {
-    fn from(errno: Errno) -> Self {
-        Self::Errno(errno)
-    }
-}
-
-impl From<Fault> for Step {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-/// Puts a staged file at `name` in `dir`, in the place of what is there unless it `must_create`.
-pub(super) fn put(
-    staged: &mut Staged,
-    dir: &Dir<'_>,
-    name: &[u8],
-    must_create: bool,
-) -> Result<(), Errno> {
-    let dir = std::os::fd::AsFd::as_fd(dir);
-    // A nameless file can take a free name at once. A named one is moved over whatever is there.
-    if must_create || staged.name().is_none() {
-        match staged.place_new(dir, name) {
-            Err(Errno::EXIST) if !must_create => {}
-            done => return done,
-        }
-    }
-    staged.place_over(dir, name)
 }
 
 // NONBLOCK: opening a fifo must not wait for its other end.
 const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
+/// What a source in staging is called.
+const STAGED: &[u8] = b"(staging)";
+
+fn open_in_tree(
+    tree: &Tree,
+    path: &RelPath,
+    consume: bool,
+    target: &RelPath,
+) -> Result<File, Fault> {
+    let (dir, name) = tree.parent(path).map_err(|fault| match fault {
+        Fault::Failed(e) if e.reason != Reason::RootGone => {
+            refuse(target, e.component.as_deref().unwrap_or(&e.path), &e.what)
+        }
+        fault => fault,
+    })?;
+    match openat(&dir, name, READ | OFlags::NOFOLLOW, Mode::empty()) {
+        Ok(file) => Ok(file.into()),
+        Err(Errno::LOOP) if !consume => Err(Fault::Moved),
+        Err(errno) => Err(refuse(target, path.as_bytes(), &why_not(&dir, name, true, errno))),
+    }
+}
+
+/// Opens a local source; else says why not.
+fn open_at(dir: BorrowedFd<'_>, path: &[u8], nofollow: bool) -> Result<File, String> {
+    let last = if nofollow { OFlags::NOFOLLOW } else { OFlags::empty() };
+    match openat(dir, path, READ | last, Mode::empty()) {
+        Ok(file) => Ok(file.into()),
+        Err(errno) => Err(why_not(dir, path, nofollow, errno)),
+    }
+}
+
+/// Why what could not be opened could not: because of what it is, if it is no regular file.
+fn why_not(dir: impl AsFd, name: &[u8], nofollow: bool, errno: Errno) -> String {
+    let last = if nofollow { AtFlags::SYMLINK_NOFOLLOW } else { AtFlags::empty() };
+    match statat(dir, name, last).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+        Ok(kind) if kind != FileType::RegularFile => not_regular(kind),
+        _ => unreadable(errno),
+    }
+}
+
+fn not_regular(kind: FileType) -> String {
+    format!("is {}, not a regular file", describe(kind))
+}
+
 fn unreadable(errno: Errno) -> String {
-    format!("cannot be read: {}", std::io::Error::from(errno))
+    match errno {
+        Errno::NOENT => "does not exist".into(),
+        Errno::ACCESS => "cannot be read: permission denied".into(),
+        errno => format!("cannot be read: {}", std::io::Error::from(errno)),
+    }
 }
 
 fn refuse(target: &RelPath, source: &[u8], why: &str) -> Fault {

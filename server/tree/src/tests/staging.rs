@@ -1,0 +1,148 @@
+use std::{fs, io::Write as _};
+
+use super::*;
+use crate::{CLIENT_PREFIX, Last, Reason, Staging, open_file, stat};
+
+#[test]
+fn what_is_dropped_is_gone() {
+    let root = Root::new();
+    let staged = root.tree.staging().create("s-").unwrap();
+    assert_eq!(root.names(".onewriter/staging").len(), 1);
+    drop(staged);
+    root.assert_staging_empty();
+    let name = root.tree.staging().create(CLIENT_PREFIX).unwrap().leave().unwrap();
+    assert_eq!(root.names(".onewriter/staging"), [&*name]);
+    drop(root.tree.staging().adopt(name.as_bytes()).unwrap());
+    root.assert_staging_empty();
+}
+
+#[test]
+fn only_a_clients_files_are_adopted() {
+    let root = Root::new();
+    fs::create_dir(root.path(".onewriter/staging/c-dir")).unwrap();
+    root.link("/etc/passwd", ".onewriter/staging/c-link");
+    root.write(".onewriter/staging/s-1", "");
+    for name in [
+        &b"s-1"[..],
+        b"c-missing",
+        b"c-/../../x",
+        b"../c-x",
+        b"",
+        b"c-\xff",
+        b"c-link",
+        b"c-dir",
+        b"c-\0",
+    ] {
+        assert!(root.tree.staging().adopt(name).is_err(), "{name:?}");
+    }
+}
+
+#[test]
+fn a_start_clears_away_what_nobody_writes() {
+    let root = Root::new();
+    let staging = root.tree.staging();
+    let live = staging.create(CLIENT_PREFIX).unwrap();
+    rustix::fs::flock(live.file(), rustix::fs::FlockOperation::LockExclusive).unwrap();
+    for name in ["c-dead", "s-dead", "strange"] {
+        root.write(&format!(".onewriter/staging/{name}"), "");
+    }
+    root.mkdir(".onewriter/staging/t-tree/sub");
+    assert_eq!(staging.leftovers(false).unwrap(), [b"t-tree"]);
+    let all = staging.leftovers(true).unwrap();
+    assert_eq!(all.len(), 4, "not the one that is being written");
+    for name in all {
+        staging.delete(&name).unwrap();
+    }
+    assert_eq!(root.names(".onewriter/staging").len(), 1);
+}
+
+#[test]
+fn fresh_names_differ() {
+    let names: std::collections::HashSet<_> =
+        (0..1000).map(|_| Staging::fresh_name("s-")).collect();
+    assert_eq!(names.len(), 1000);
+}
+
+#[test]
+fn roots_are_made_any_number_of_times() {
+    let outside = TempDir::new().unwrap();
+    let made: usize = std::thread::scope(|scope| {
+        let init = || usize::from(Tree::init(outside.path()).unwrap());
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(init)).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).sum()
+    });
+    assert_eq!(made, 1);
+    assert_eq!(fs::read(outside.path().join(".onewriter/.gitignore")).unwrap(), b"*\n");
+    assert_eq!(mode(&outside.path().join(".onewriter")), 0o700);
+}
+
+#[test]
+fn what_is_no_root() {
+    let outside = TempDir::new().unwrap();
+    assert_eq!(Tree::open(outside.path()).unwrap_err().reason, Reason::NotFound);
+    assert_eq!(Tree::open(&outside.path().join("x")).unwrap_err().reason, Reason::NotFound);
+    let other = TempDir::new().unwrap();
+    Tree::init(other.path()).unwrap();
+    // A link, as a checkout may bring along, is not followed.
+    symlink(other.path().join(".onewriter"), outside.path().join(".onewriter")).unwrap();
+    assert_eq!(Tree::open(outside.path()).unwrap_err().reason, Reason::NotADirectory);
+    assert_eq!(Tree::init(outside.path()).unwrap_err().reason, Reason::NotADirectory);
+    fs::remove_file(outside.path().join(".onewriter")).unwrap();
+    fs::write(outside.path().join(".onewriter"), "").unwrap();
+    assert_eq!(Tree::init(outside.path()).unwrap_err().reason, Reason::NotADirectory);
+}
+
+#[test]
+fn looking() {
+    let root = Root::new();
+    root.mkdir("d");
+    root.write("d/f", "12345");
+    root.link("d/f", "link");
+    root.link("/etc/passwd", "out");
+    mkfifo(&root.path("fifo"));
+    let (real, found) = stat(&root.tree, &rel("link"), Last::Follow).unwrap();
+    let found = found.unwrap();
+    assert_eq!((real, found.size, found.inode), (rel("d/f"), 5, root.inode("d/f")));
+    let (_, found) = stat(&root.tree, &rel("link"), Last::Keep).unwrap();
+    assert_eq!(found.unwrap().target.as_deref(), Some(&b"d/f"[..]));
+    assert_eq!(stat(&root.tree, &rel("d/f/x"), Last::Keep).unwrap(), (rel("d/f/x"), None));
+    assert_eq!(
+        stat(&root.tree, &rel("out"), Last::Follow).unwrap_err().reason,
+        Reason::OutsideRoot
+    );
+    let _socket = std::os::unix::net::UnixListener::bind(root.path("socket")).unwrap();
+    for (name, reason) in [
+        ("d", Reason::IsADirectory),
+        (".", Reason::IsADirectory),
+        ("fifo", Reason::Source),
+        ("socket", Reason::Source),
+        ("missing", Reason::NotFound),
+        ("out", Reason::OutsideRoot),
+    ] {
+        assert_eq!(open_file(&root.tree, &rel(name)).unwrap_err().reason, reason, "{name}");
+    }
+    let (mut file, found) = open_file(&root.tree, &rel("link")).unwrap();
+    let mut content = String::new();
+    std::io::Read::read_to_string(&mut file, &mut content).unwrap();
+    assert_eq!((content.len() as u64, found.path), (found.size, rel("d/f")));
+    file.write_all(b"x").unwrap_err();
+}
+
+#[test]
+fn no_descriptor_is_left_open() {
+    let root = Root::new();
+    let open_in_root = || {
+        let fds = fs::read_dir("/proc/self/fd").unwrap();
+        let paths = fds.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+        paths.filter(|path| path.starts_with(root.outside.path())).count()
+    };
+    let before = open_in_root();
+    for n in 0..20 {
+        root.publish("a/f", &n.to_string(), |p| p.parents = true).unwrap();
+        root.publish("a/f", &n.to_string(), |_| {}).unwrap();
+        root.publish("a", "x", |_| {}).unwrap_err();
+        root.run(make("a/f/x")).unwrap_err();
+        stat(&root.tree, &rel("a/f"), Last::Follow).unwrap();
+    }
+    assert_eq!(open_in_root(), before);
+}
