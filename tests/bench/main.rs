@@ -1,0 +1,63 @@
+//! The figures: what this project promises about speed, measured.
+//!
+//! `tests/bench/run` builds the programs as the README installs them and runs this. Each row is
+//! two medians and their ratio, from measurements that took turns in one run: the machine may be
+//! busy or slow, the ratio holds.
+//!
+//! Usage: `figures --bin DIR [--quick] [SECTION…]`, where DIR holds the installed programs.
+
+mod client;
+mod content;
+mod daemon;
+mod locks;
+mod memory;
+mod power;
+mod support;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use support::Setup;
+
+type Section = (&'static str, fn(&Setup));
+
+const SECTIONS: [Section; 6] = [
+    ("client", client::figures),
+    ("daemon", daemon::figures),
+    ("locks", locks::figures),
+    ("content", content::figures),
+    ("power", power::figures),
+    ("memory", memory::figures),
+];
+
+fn main() -> ExitCode {
+    let mut bin = None;
+    let mut quick = false;
+    let mut wanted = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bin" => bin = arguments.next().map(PathBuf::from),
+            "--quick" => quick = true,
+            // What cargo bench passes.
+            "--bench" => {}
+            name if SECTIONS.iter().any(|(section, _)| *section == name) => wanted.push(name.to_owned()),
+            other => {
+                let names = SECTIONS.map(|(name, _)| name).join(", ");
+                eprintln!("figures: '{other}' is none of {names}");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let Some(bin) = bin else {
+        eprintln!("figures: --bin DIR is needed: the directory of the installed programs");
+        return ExitCode::from(2);
+    };
+    let setup = Setup { bin, quick };
+    for (name, figures) in SECTIONS {
+        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+            println!("\n{name}");
+            figures(&setup);
+        }
+    }
+    ExitCode::SUCCESS
+}
