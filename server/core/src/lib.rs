@@ -10,7 +10,7 @@ mod sync;
 mod tally;
 
 pub use crate::{
-    engine::{Caller, DEFAULT_WAIT, Durability, Engine, StartError},
+    engine::{Caller, DEFAULT_WAIT, Durability, Engine, Refusal, StartError},
     ownership::{LOCK_FILE, Ownership, OwnershipError},
     tally::{Counts, REFUSED},
 };

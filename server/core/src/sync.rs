@@ -5,14 +5,14 @@
 //! that was written before it began is on the disk when it ends.
 
 use std::{
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
-use onewriter_tree::{Error, Reason, Tree};
+use onewriter_tree::{Error, Tree};
 use rustix::{
     fs::{fstat, fsync, syncfs},
     io::Errno,
@@ -25,9 +25,34 @@ use crate::pool::Pool;
 /// (the build's own compilers) have dirty on the filesystem.
 const FEW: usize = 3;
 
+/// What is asked to keep data through a power cut; tests put one that fails in its place.
+pub(crate) struct Disk {
+    /// The device that `filesystem` synchronises.
+    pub(crate) device: u64,
+    /// One file or directory.
+    pub(crate) file: SyncFile,
+    /// All of the root's filesystem.
+    pub(crate) filesystem: SyncFilesystem,
+}
+
+type SyncFile = Box<dyn Fn(BorrowedFd<'_>) -> Result<(), Errno> + Send + Sync>;
+type SyncFilesystem = Box<dyn Fn() -> Result<(), Errno> + Send + Sync>;
+
+impl Disk {
+    /// The one that a tree lies on.
+    pub(crate) fn of(tree: &Arc<Tree>) -> Self {
+        let staging = Arc::clone(tree.staging());
+        Self {
+            device: fstat(staging.handle()).map_or(0, |stat| stat.st_dev),
+            file: Box::new(|handle| fsync(handle)),
+            filesystem: Box::new(move || syncfs(staging.handle())),
+        }
+    }
+}
+
 /// Synchronises handles in rounds.
 pub(crate) struct SyncGroup {
-    tree: Arc<Tree>,
+    disk: Arc<Disk>,
     waiting: Arc<Mutex<Waiting>>,
     thread: Pool,
     rounds: Arc<AtomicU64>,
@@ -47,9 +72,9 @@ struct Request {
 }
 
 impl SyncGroup {
-    pub(crate) fn new(tree: Arc<Tree>) -> std::io::Result<Self> {
+    pub(crate) fn new(disk: Disk) -> std::io::Result<Self> {
         Ok(Self {
-            tree,
+            disk: Arc::new(disk),
             waiting: Arc::default(),
             thread: Pool::new("sync", 1)?,
             rounds: Arc::default(),
@@ -62,8 +87,8 @@ impl SyncGroup {
         (self.rounds.load(Relaxed), self.requests.load(Relaxed))
     }
 
-    /// Returns when what the handles refer to is on the disk.
-    pub(crate) async fn sync(&self, handles: Vec<OwnedFd>) -> Result<(), Error> {
+    /// Returns when what the handles refer to is on the disk. A failure is told of `path`.
+    pub(crate) async fn sync(&self, handles: Vec<OwnedFd>, path: &[u8]) -> Result<(), Error> {
         if handles.is_empty() {
             return Ok(());
         }
@@ -75,50 +100,148 @@ impl SyncGroup {
             !std::mem::replace(&mut waiting.scheduled, true)
         };
         if first {
-            let (waiting, tree, rounds) =
-                (Arc::clone(&self.waiting), Arc::clone(&self.tree), Arc::clone(&self.rounds));
+            let (waiting, disk, rounds) =
+                (Arc::clone(&self.waiting), Arc::clone(&self.disk), Arc::clone(&self.rounds));
             self.thread.start(move || {
                 rounds.fetch_add(1, Relaxed);
-                round(&waiting, &tree);
+                round(&waiting, &disk);
             });
         }
         let result = result.await.unwrap_or(Err(Errno::IO));
-        result.map_err(|errno| {
-            let what = format!("cannot synchronise with the disk: {}", std::io::Error::from(errno));
-            Error { errno: Some(errno), ..Error::new(Reason::Io, b".", what) }
-        })
+        result.map_err(|errno| Error::io(path, "cannot synchronise it with the disk", errno))
     }
 }
 
-fn round(waiting: &Mutex<Waiting>, tree: &Tree) {
+fn round(waiting: &Mutex<Waiting>, disk: &Disk) {
     let requests = {
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.scheduled = false;
         std::mem::take(&mut waiting.requests)
     };
     let handles = requests.iter().map(|request| request.handles.len()).sum::<usize>();
-    let together = if handles > FEW { Some(sync_filesystem(tree)) } else { None };
+    let together = (handles > FEW).then(|| (disk.filesystem)());
     for Request { handles, done } in requests {
         let result = match together {
-            Some((device, result)) => result.and_then(|()| sync_each(&handles, Some(device))),
-            None => sync_each(&handles, None),
+            Some(result) => result.and_then(|()| {
+                sync_each(disk, handles.iter().filter(|handle| is_elsewhere(disk, handle)))
+            }),
+            None => sync_each(disk, handles.iter()),
         };
         let _ = done.send(result);
     }
 }
 
-/// Synchronises the root's own filesystem; its device, and how it went.
-fn sync_filesystem(tree: &Tree) -> (u64, Result<(), Errno>) {
-    let device = fstat(tree.staging().handle()).map_or(0, |stat| stat.st_dev);
-    (device, syncfs(tree.staging().handle()))
+/// A mount below the root is a filesystem of its own.
+fn is_elsewhere(disk: &Disk, handle: &OwnedFd) -> bool {
+    fstat(handle).map_or(true, |stat| stat.st_dev != disk.device)
 }
 
-/// Synchronises the handles that do not lie on the device that is done already.
-fn sync_each(handles: &[OwnedFd], done: Option<u64>) -> Result<(), Errno> {
-    for handle in handles {
-        if done.is_none() || fstat(handle)?.st_dev != done.unwrap_or_default() {
-            fsync(handle)?;
+fn sync_each<'h>(disk: &Disk, mut handles: impl Iterator<Item = &'h OwnedFd>) -> Result<(), Errno> {
+    handles.try_for_each(|handle| (disk.file)(handle.as_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::File,
+        sync::{Condvar, atomic::AtomicUsize},
+        time::Duration,
+    };
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    #[derive(Default)]
+    struct Gate {
+        open: Mutex<bool>,
+        opened: Condvar,
+        entered: AtomicUsize,
+    }
+
+    impl Gate {
+        fn pass(&self) -> Result<(), Errno> {
+            self.entered.fetch_add(1, Relaxed);
+            let open = self.open.lock().unwrap();
+            let (open, _) = self.opened.wait_timeout_while(open, LIMIT, |open| !*open).unwrap();
+            if *open { Ok(()) } else { Err(Errno::TIMEDOUT) }
         }
     }
-    Ok(())
+
+    fn handle() -> OwnedFd {
+        File::open(std::env::temp_dir()).unwrap().into()
+    }
+
+    /// Twenty requests: one is under way when the others come.
+    async fn twenty(device: u64) -> (SyncGroup, Arc<Gate>, usize) {
+        let (gate, whole) = (Arc::new(Gate::default()), Arc::new(AtomicUsize::new(0)));
+        let (files, filesystem) = (Arc::clone(&gate), Arc::clone(&whole));
+        let group = SyncGroup::new(Disk {
+            device,
+            file: Box::new(move |_| files.pass()),
+            filesystem: Box::new(move || {
+                filesystem.fetch_add(1, Relaxed);
+                Ok(())
+            }),
+        });
+        let group = Arc::new(group.unwrap());
+        let start = || {
+            let group = Arc::clone(&group);
+            tokio::spawn(async move { group.sync(vec![handle()], b"f").await })
+        };
+        let mut tasks = vec![start()];
+        wait_for(|| gate.entered.load(Relaxed) == 1).await;
+        tasks.extend((1..20).map(|_| start()));
+        wait_for(|| group.counts().1 == 20).await;
+        *gate.open.lock().unwrap() = true;
+        gate.opened.notify_all();
+        for task in tasks {
+            tokio::time::timeout(LIMIT, task).await.unwrap().unwrap().unwrap();
+        }
+        (Arc::into_inner(group).unwrap(), gate, whole.load(Relaxed))
+    }
+
+    async fn wait_for(mut holds: impl FnMut() -> bool) {
+        let waited = tokio::time::timeout(LIMIT, async {
+            while !holds() {
+                tokio::task::yield_now().await;
+            }
+        });
+        waited.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_share_the_next_round() {
+        let (group, gate, whole) = twenty(fstat(handle()).unwrap().st_dev).await;
+        assert_eq!(group.counts(), (2, 20));
+        assert_eq!(gate.entered.load(Relaxed), 1, "the first had its own");
+        assert_eq!(whole, 1, "the others shared one");
+    }
+
+    #[tokio::test]
+    async fn what_lies_on_another_filesystem_is_synchronised_itself() {
+        let (group, gate, whole) = twenty(u64::MAX).await;
+        assert_eq!(group.counts(), (2, 20));
+        assert_eq!((gate.entered.load(Relaxed), whole), (20, 1));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_to_all_of_its_round_and_to_none_of_the_next() {
+        let failing = Arc::new(AtomicUsize::new(1));
+        let left = Arc::clone(&failing);
+        let fail = move || match left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)) {
+            Ok(_) => Err(Errno::IO),
+            Err(_) => Ok(()),
+        };
+        let group = SyncGroup::new(Disk {
+            device: fstat(handle()).unwrap().st_dev,
+            file: Box::new(|_| Ok(())),
+            filesystem: Box::new(fail),
+        });
+        let group = group.unwrap();
+        let handles = || (0..=FEW).map(|_| handle()).collect::<Vec<_>>();
+        let error = group.sync(handles(), b"a/f").await.unwrap_err();
+        assert_eq!((error.errno, &error.path[..]), (Some(Errno::IO), &b"a/f"[..]));
+        group.sync(handles(), b"a/f").await.unwrap();
+    }
 }

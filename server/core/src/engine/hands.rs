@@ -1,0 +1,210 @@
+//! What does the work: the threads that act, the disk that is waited for, the books.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use onewriter_tree::{Fault, Tree};
+
+use super::{
+    refusal::{self, Refusal},
+    sweeper::Sweeper,
+    work::{Answer, Books, Work},
+};
+use crate::{
+    journal::Journal,
+    locks::{Access, LockSet},
+    pool::Pool,
+    sync::SyncGroup,
+    tally::Tally,
+};
+
+/// Threads for mutations while all goes well: more only wait for each other in the filesystem.
+const THREADS: usize = 4;
+
+/// Threads for mutations when those that there are do not get on.
+const MOST_THREADS: usize = 256;
+
+/// Everything that a mutation needs from when it has its locks.
+pub(super) struct Hands {
+    tree: Arc<Tree>,
+    pool: Pool,
+    sync: Option<SyncGroup>,
+    books: Arc<Books>,
+    sweeper: Sweeper,
+}
+
+/// How an attempt at a mutation ended.
+pub(super) enum Step {
+    /// Its paths are to be resolved anew.
+    Again(Box<Work>),
+    /// It is over and recorded.
+    Over(Answer),
+}
+
+type Act = fn(&mut Work, &Tree) -> Result<(), Fault>;
+
+impl Hands {
+    pub(super) fn new(
+        tree: Arc<Tree>,
+        journal: Journal,
+        sync: Option<SyncGroup>,
+    ) -> std::io::Result<Self> {
+        let sweeper = Sweeper::new(Arc::clone(&tree))?;
+        sweeper.recover()?;
+        let books = Arc::new(Books { journal, tally: Tally::default(), durable: sync.is_some() });
+        let pool = Pool::growing("mutate", THREADS, MOST_THREADS)?;
+        Ok(Self { tree, pool, sync, books, sweeper })
+    }
+
+    pub(super) fn tree(&self) -> &Arc<Tree> {
+        &self.tree
+    }
+
+    pub(super) fn books(&self) -> &Arc<Books> {
+        &self.books
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        self.sync.is_some()
+    }
+
+    pub(super) fn syncs(&self) -> (u64, u64) {
+        self.sync.as_ref().map_or((0, 0), SyncGroup::counts)
+    }
+
+    pub(super) fn trash(&self) -> u64 {
+        self.sweeper.pending()
+    }
+
+    /// Ends a mutation before it acts. On the pool, since a journal whose queue is full keeps its
+    /// callers waiting.
+    pub(super) async fn close(&self, work: Box<Work>, done: Result<(), Refusal>) -> Answer {
+        let closed = self.pool.run(move || work.close(done)).await;
+        closed.unwrap_or_else(|| Err(refusal::broken(b".")))
+    }
+
+    /// Ends a mutation if a look shows that there is nothing to do.
+    pub(super) async fn look(
+        self: &Arc<Self>,
+        work: Box<Work>,
+        locks: &LockSet,
+    ) -> Result<Step, Refusal> {
+        // One path is one system call; many are as many, and the runtime has others to serve.
+        if locks.iter().filter(|(_, access)| *access == Access::Exclusive).count() == 1 {
+            return Ok(look(work, &self.tree));
+        }
+        let tree = Arc::clone(&self.tree);
+        let looked = self.pool.run(move || look(work, &tree)).await;
+        looked.ok_or_else(|| refusal::broken(b"."))
+    }
+
+    /// An attempt at a mutation that has its locks.
+    pub(super) async fn act(self: &Arc<Self>, work: Box<Work>) -> Result<Step, Refusal> {
+        let hands = Arc::clone(self);
+        let done = if self.is_durable() {
+            // In a task of its own: it waits for the disk, and goes on with nobody waiting for it.
+            tokio::spawn(hands.act_durably(work)).await.ok().flatten()
+        } else {
+            let act = move || hands.over_unless_moved(work, prepare_and_apply);
+            self.pool.run(act).await
+        };
+        done.ok_or_else(|| refusal::broken(b"."))
+    }
+
+    /// New content reaches the disk before the name that it gets, and the name before the locks
+    /// are given back: nobody may build on what a power cut could still undo.
+    async fn act_durably(self: Arc<Self>, work: Box<Work>) -> Option<Step> {
+        let (work, prepared) = self.take(work, prepare).await?;
+        let (work, prepared) = match prepared {
+            Ok(()) => self.synced(work).await,
+            failed => (work, failed),
+        };
+        let (mut work, done) = match prepared {
+            Ok(()) => self.take(work, apply).await?,
+            failed => (work, failed),
+        };
+        if done.is_err() && work.effects.changes.is_empty() {
+            work.effects.take_unsynced(); // Content that nobody will see.
+        }
+        if matches!(done, Err(Fault::Moved)) {
+            return Some(Step::Again(work));
+        }
+        let (work, synced) = self.synced(work).await;
+        let hands = Arc::clone(&self);
+        self.pool.run(move || hands.over(work, done.and(synced))).await
+    }
+
+    async fn synced(&self, mut work: Box<Work>) -> (Box<Work>, Result<(), Fault>) {
+        let Some(sync) = &self.sync else { return (work, Ok(())) };
+        let path = refusal::first_path(&mut *work.mutation);
+        let synced = sync.sync(work.effects.take_unsynced(), &path).await;
+        (work, synced.map_err(Fault::Failed))
+    }
+
+    async fn take(
+        self: &Arc<Self>,
+        mut work: Box<Work>,
+        act: Act,
+    ) -> Option<(Box<Work>, Result<(), Fault>)> {
+        let tree = Arc::clone(&self.tree);
+        self.pool
+            .run(move || {
+                let done = guarded(&mut work, &tree, act);
+                (work, done)
+            })
+            .await
+    }
+
+    fn over_unless_moved(&self, mut work: Box<Work>, act: Act) -> Step {
+        match guarded(&mut work, &self.tree, act) {
+            Err(Fault::Moved) => Step::Again(work),
+            done => self.over(work, done),
+        }
+    }
+
+    /// Records what was done where it was done, so that nothing goes unrecorded when its caller
+    /// has gone away.
+    fn over(&self, mut work: Box<Work>, done: Result<(), Fault>) -> Step {
+        let done = done.map_err(|fault| match fault {
+            Fault::Failed(error) => error,
+            Fault::Moved => onewriter_tree::mutation::symlink_race(&mut *work.mutation),
+        });
+        let answer = work.close(done.map_err(Refusal::from));
+        self.sweeper.sweep();
+        Step::Over(answer)
+    }
+}
+
+fn look(mut work: Box<Work>, tree: &Tree) -> Step {
+    if work.mutation.shortcut(tree, &mut work.effects) {
+        Step::Over(work.close(Ok(())))
+    } else {
+        Step::Again(work)
+    }
+}
+
+/// Acts; a panic costs this mutation only, and is its failure.
+fn guarded(work: &mut Work, tree: &Tree, act: Act) -> Result<(), Fault> {
+    let path = |work: &mut Work| refusal::first_path(&mut *work.mutation);
+    catch_unwind(AssertUnwindSafe(|| act(work, tree))).unwrap_or_else(|_| {
+        let path = path(work);
+        let shown = onewriter_tree::Printable(&path);
+        tracing::error!(path = %shown, method = work.mutation.method(), "a mutation panicked");
+        Err(Fault::Failed(refusal::broken(&path).error))
+    })
+}
+
+fn prepare(work: &mut Work, tree: &Tree) -> Result<(), Fault> {
+    work.mutation.prepare(tree, &mut work.effects)
+}
+
+fn apply(work: &mut Work, tree: &Tree) -> Result<(), Fault> {
+    work.mutation.apply(tree, &mut work.effects)
+}
+
+fn prepare_and_apply(work: &mut Work, tree: &Tree) -> Result<(), Fault> {
+    prepare(work, tree)?;
+    apply(work, tree)
+}
