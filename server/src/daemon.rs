@@ -5,15 +5,16 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use hyper_util::server::graceful::GracefulShutdown;
 use onewriter_core::{Engine, LOCK_FILE, Ownership, OwnershipError, StartError};
 use onewriter_tree::{Tree, path::STATE_DIR};
-use tokio::{sync::watch, time::timeout};
+use tokio::{task::spawn_blocking, time::timeout};
 use tonic_health::ServingStatus;
 
-use crate::{config::Config, listener, services};
+use crate::{config::Config, lifecycle::Lifecycle, listener, services};
 
 /// How often the daemon looks whether its root is still where it was.
 const ROOT_CHECK: Duration = Duration::from_secs(2);
@@ -53,79 +54,24 @@ pub enum DaemonError {
     },
 }
 
-/// What the parts of a running daemon know of each other: who is connected, whether to stop.
-pub(crate) struct Lifecycle {
-    started: Instant,
-    connections: watch::Sender<u64>,
-    stop: watch::Sender<bool>,
-    health: tonic_health::server::HealthReporter,
-}
-
-/// An open connection; it counts until it is dropped.
-pub(crate) struct Connected(Arc<Lifecycle>);
-
-impl Lifecycle {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            started: Instant::now(),
-            connections: watch::Sender::default(),
-            stop: watch::Sender::default(),
-            health: tonic_health::server::HealthReporter::new(),
-        })
-    }
-
-    pub(crate) fn uptime(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    pub(crate) fn connections(&self) -> u64 {
-        *self.connections.borrow()
-    }
-
-    pub(crate) fn connected(self: &Arc<Self>) -> Connected {
-        self.connections.send_modify(|n| *n += 1);
-        Connected(Arc::clone(self))
-    }
-
-    pub(crate) fn health(&self) -> &tonic_health::server::HealthReporter {
-        &self.health
-    }
-
-    /// Begins the end, for a `reason` that the log tells.
-    pub(crate) fn stop(&self, reason: &str) {
-        tracing::info!(reason, "stopping");
-        self.stop.send_replace(true);
-    }
-
-    pub(crate) async fn stopped(&self) {
-        // The sender lives as long as `self`: waiting cannot fail.
-        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
-    }
-
-    /// Returns when nobody has been connected for `limit`.
-    async fn idle(&self, limit: Duration) {
-        let mut connections = self.connections.subscribe();
-        loop {
-            let _ = connections.wait_for(|n| *n == 0).await;
-            if timeout(limit, connections.changed()).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.0.connections.send_modify(|n| *n -= 1);
-    }
-}
-
 /// Serves the root until `shutdown` ends, a client asks for the end, nobody has come for the idle
 /// time, or the root is gone. `ready` is called when clients can connect.
+///
+/// # Errors
+/// [`DaemonError`], when it cannot begin to serve.
 pub async fn run(
     config: Config,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(),
+) -> Result<(), DaemonError> {
+    run_with(config, shutdown, |_| ready()).await
+}
+
+/// [`run`], which shows the core to whoever waits for it.
+pub(crate) async fn run_with(
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+    ready: impl FnOnce(&Arc<Engine>),
 ) -> Result<(), DaemonError> {
     let tree = Arc::new(Tree::open(&config.root)?);
     let root = tree.path().to_owned();
@@ -136,11 +82,11 @@ pub async fn run(
     let engine = Engine::start(Arc::clone(&tree), journal, config.durability())
         .map_err(|source| DaemonError::Start { root: root.clone(), source })?;
     let (engine, lifecycle) = (Arc::new(engine), Lifecycle::new());
-    lifecycle.health.set_service_status("", ServingStatus::Serving).await;
+    lifecycle.report(ServingStatus::Serving).await;
     let listener = listener::bind(&tree)
         .map_err(|source| DaemonError::Listen { path: state.join(listener::SOCKET), source })?;
     tracing::info!(root = %root.display(), durability = ?engine.durability(), "serving");
-    ready();
+    ready(&engine);
 
     let routes = services::routes(&engine, &lifecycle);
     let watchers = watch_for_the_end(&lifecycle, &config, state.join(LOCK_FILE), shutdown);
@@ -148,15 +94,35 @@ pub async fn run(
 
     // A client that finds no socket starts a daemon, which waits for the root to be free.
     listener::unbind(&tree);
-    lifecycle.health.set_service_status("", ServingStatus::NotServing).await;
-    let limit = Duration::from_secs(config.drain_timeout);
-    if timeout(limit, engine.drain()).await.is_err() {
-        tracing::warn!(?limit, "requests under way did not end in time");
+    let drained = wind_up(engine, &lifecycle, connections, config.drain_timeout).await;
+    if drained {
+        drop(owned);
+    } else {
+        // What still acts may act until the process ends; so long the root is not free.
+        std::mem::forget(owned);
     }
-    let _ = timeout(GOODBYE, connections.shutdown()).await;
-    drop(owned);
     tracing::info!("ended");
     Ok(())
+}
+
+/// Finishes what is under way, for so many seconds; then connections end, whatever they wait for.
+/// Whether all was finished.
+async fn wind_up(
+    engine: Arc<Engine>,
+    lifecycle: &Lifecycle,
+    connections: GracefulShutdown,
+    limit: u64,
+) -> bool {
+    lifecycle.report(ServingStatus::NotServing).await;
+    let drained = timeout(Duration::from_secs(limit), engine.drain()).await.is_ok();
+    if !drained {
+        tracing::warn!(seconds = limit, "requests under way did not end in time");
+    }
+    let _ = timeout(GOODBYE, connections.shutdown()).await;
+    lifecycle.end();
+    // It limits itself, but may wait for the disk.
+    let _ = spawn_blocking(move || engine.journal().close()).await;
+    drained
 }
 
 /// Returns when the daemon is to stop, whoever decided so.

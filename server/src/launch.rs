@@ -32,6 +32,9 @@ const READY: &str = "ready";
 /// How long a detached daemon waits for one that is about to end.
 const WAIT_FOR_ROOT: Duration = Duration::from_secs(15);
 
+/// How long threads that are still at work get when all else has ended.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// A log that is larger when a daemon starts is begun anew, in bytes.
 const LOG_MAX: u64 = 4 << 20;
 
@@ -50,10 +53,15 @@ pub fn main(config: Config) -> ExitCode {
     }
     log_to_stderr();
     raise_descriptor_limit();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // One thread: a request that changes threads on its way is woken up more often than it works.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => report(runtime.block_on(serve(config)).map_err(Box::from)),
+        Ok(runtime) => {
+            let done = report(runtime.block_on(serve(config)).map_err(Box::from));
+            // A system call that hangs may not keep the process: what it held ends with it.
+            runtime.shutdown_timeout(FAREWELL);
+            done
+        }
         Err(error) => report(Err(Box::from(error))),
     }
 }

@@ -1,10 +1,14 @@
 //! The daemon: gRPC services around the core, listeners, lifecycle.
 
 pub mod config;
+mod corked;
 pub mod daemon;
 mod inherited;
 pub mod launch;
+mod lifecycle;
 pub mod listener;
 mod peer;
 mod services;
 mod status;
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The Unix socket of a root, and serving what connects to it.
 
-use std::{io, os::fd::AsRawFd as _, sync::Arc};
+use std::{io, os::fd::AsRawFd as _, sync::Arc, time::Duration};
 
 use hyper::{Request, body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::{
@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, Mode, chmodat, renameat, unlinkat};
 use tokio::net::{UnixListener, UnixStream};
 use tonic::{codegen::Service as _, service::Routes};
 
-use crate::{daemon::Lifecycle, peer::Peer};
+use crate::{corked::Corked, lifecycle::Lifecycle, peer::Peer};
 
 /// The socket's name in `.onewriter/`.
 pub const SOCKET: &str = "daemon.sock";
@@ -25,6 +25,9 @@ const FRAME: u32 = 512 << 10;
 /// Metadata that one request may send, in bytes.
 const MAX_HEADERS: u32 = 16 << 10;
 
+/// How long to wait when a connection could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
 /// Requests that one connection may have under way.
 const MAX_STREAMS: u32 = 1024;
 
@@ -32,7 +35,8 @@ const MAX_STREAMS: u32 = 1024;
 /// it can be connected to, in the place of one that an earlier daemon left. The caller owns the
 /// root.
 pub(crate) fn bind(tree: &Tree) -> io::Result<UnixListener> {
-    let temporary = format!("{SOCKET}.{}", std::process::id());
+    // One name for all: whoever owns the root clears away what another left.
+    let temporary = format!("{SOCKET}.new");
     let _ = unlinkat(tree.state(), &*temporary, AtFlags::empty());
     // By handle, since a socket's path may not be longer than 107 bytes.
     let path = format!("/proc/self/fd/{}/{temporary}", tree.state().as_raw_fd());
@@ -56,19 +60,25 @@ pub(crate) async fn serve(
     lifecycle: &Arc<Lifecycle>,
 ) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
+    let mut refused = false;
     loop {
-        let socket = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => socket,
-                // Out of descriptors, most likely: those that are open must end first.
-                Err(error) => {
-                    tracing::warn!(cause = %error, "a connection cannot be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = lifecycle.stopped() => return graceful,
         };
+        let socket = match accepted {
+            Ok((socket, _)) => socket,
+            Err(error) => {
+                // Out of descriptors, most likely: those that are open must end first. Told once,
+                // since it fails until then.
+                if !std::mem::replace(&mut refused, true) {
+                    tracing::error!(cause = %error, "connections cannot be accepted for now");
+                }
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+                continue;
+            }
+        };
+        refused = false;
         match Peer::of(&socket) {
             Ok(peer) => connection(socket, peer, routes.clone(), lifecycle, &graceful),
             Err(error) => tracing::warn!(cause = %error, "a client's credentials cannot be read"),
@@ -94,11 +104,15 @@ fn connection(
         .max_frame_size(FRAME)
         .max_header_list_size(MAX_HEADERS)
         .max_concurrent_streams(MAX_STREAMS)
-        .serve_connection(TokioIo::new(socket), service);
-    let (served, open) = (graceful.watch(connection), lifecycle.connected());
+        .serve_connection(TokioIo::new(Corked::new(socket)), service);
+    let (served, lifecycle) = (graceful.watch(connection), Arc::clone(lifecycle));
+    let open = lifecycle.connected();
     tokio::spawn(async move {
-        if let Err(error) = served.await {
-            tracing::debug!(cause = %error, pid = peer.pid, "a connection ended badly");
+        tokio::select! {
+            served = served => if let Err(error) = served {
+                tracing::debug!(cause = %error, pid = peer.pid, "a connection ended badly");
+            },
+            () = lifecycle.ended() => {}
         }
         drop(open);
     });

@@ -53,7 +53,7 @@ impl Terms {
             pid: peer.map(|p| p.pid).filter(|pid| *pid != 0).unwrap_or(context.pid),
             uid: peer.map_or(u32::MAX, |p| p.uid),
         };
-        let deadline = timeout(request.metadata()).map(|after| Instant::now() + after);
+        let deadline = deadline(request.metadata());
         Self {
             caller: Caller { owner, directory: cut(context.directory), deadline },
             umask: context.umask.unwrap_or(DEFAULT_UMASK) & 0o777,
@@ -65,6 +65,11 @@ impl Terms {
 fn cut(mut label: String) -> String {
     label.truncate(label.floor_char_boundary(LABEL_MAX));
     label
+}
+
+/// When the client stops waiting for the answer, where it says so.
+pub(crate) fn deadline(metadata: &tonic::metadata::MetadataMap) -> Option<Instant> {
+    Instant::now().checked_add(timeout(metadata)?)
 }
 
 /// gRPC's own deadline: digits and a unit.
@@ -85,14 +90,14 @@ fn timeout(metadata: &tonic::metadata::MetadataMap) -> Option<Duration> {
 
 /// Refuses clients of another protocol version by name, instead of misunderstanding them. Those
 /// that do not say theirs (any gRPC tool) are let in.
-#[expect(clippy::result_large_err, reason = "the signature of a tonic interceptor")]
 pub(crate) fn check_version(request: Request<()>) -> Result<Request<()>, Status> {
     let Some(theirs) = request.metadata().get(PROTOCOL_KEY) else { return Ok(request) };
     if theirs.to_str().ok().and_then(|text| text.parse().ok()) == Some(PROTOCOL) {
         return Ok(request);
     }
     let why = format!(
-        "the daemon is onewriterd {} (protocol {PROTOCOL}), the client speaks protocol {}",
+        "the daemon is onewriterd {} (protocol {PROTOCOL}), the client speaks protocol {}; \
+         stop this daemon with `onewriter stop`, so that the client can start its own",
         env!("CARGO_PKG_VERSION"),
         theirs.to_str().unwrap_or("?"),
     );
@@ -102,6 +107,33 @@ pub(crate) fn check_version(request: Request<()>) -> Result<Request<()>, Status>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_daemons_own_user_may_name_local_files() {
+        let ours = geteuid().as_raw();
+        assert!(Peer { pid: 1, uid: ours }.is_local());
+        assert!(!Peer { pid: 1, uid: ours + 1 }.is_local());
+        assert!(!Peer { pid: std::process::id(), uid: u32::MAX }.is_local());
+        let request = |peer: Option<Peer>| {
+            let mut request = Request::new(());
+            peer.map(|peer| request.extensions_mut().insert(peer));
+            Terms::of(&request, None).local
+        };
+        assert!(request(Some(Peer { pid: 1, uid: ours })));
+        assert!(!request(Some(Peer { pid: 1, uid: ours + 1 })));
+        assert!(!request(None), "nobody knows who it is");
+    }
+
+    #[test]
+    fn the_kernel_is_believed_before_the_request() {
+        let mut request = Request::new(());
+        request.extensions_mut().insert(Peer { pid: 12, uid: 34 });
+        let context = v1::Context { pid: 99, ..v1::Context::default() };
+        let owner = Terms::of(&request, Some(context.clone())).caller.owner;
+        assert_eq!((owner.pid, owner.uid), (12, 34));
+        request.extensions_mut().insert(Peer { pid: 0, uid: 34 });
+        assert_eq!(Terms::of(&request, Some(context)).caller.owner.pid, 99);
+    }
 
     #[test]
     fn timeouts_are_read_as_grpc_writes_them() {

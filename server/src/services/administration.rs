@@ -14,9 +14,12 @@ use onewriter_proto::{
         StatisticsResponse, StatusRequest, StatusResponse, StopRequest, StopResponse,
     },
 };
+use onewriter_tree::{Error, Reason};
 use tonic::{Request, Response, Status, async_trait};
+use tonic_health::ServingStatus;
 
-use crate::daemon::Lifecycle;
+use super::within;
+use crate::{lifecycle::Lifecycle, peer, status::status};
 
 pub(crate) struct Administration {
     engine: Arc<Engine>,
@@ -84,8 +87,18 @@ impl v1::administration_server::Administration for Administration {
         }))
     }
 
-    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
-        self.engine.drain().await;
+    async fn drain(
+        &self,
+        request: Request<DrainRequest>,
+    ) -> Result<Response<DrainResponse>, Status> {
+        self.engine.refuse();
+        self.lifecycle.report(ServingStatus::NotServing).await;
+        let deadline = peer::deadline(request.metadata());
+        if within(deadline, self.engine.drain()).await.is_none() {
+            let why = "requests are still under way (`onewriter status` shows them); the daemon \
+                       takes no new ones and ends when it is stopped";
+            return Err(status(Error::new(Reason::LockTimeout, b".", why)));
+        }
         Ok(Response::new(DrainResponse {}))
     }
 

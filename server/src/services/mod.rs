@@ -1,11 +1,13 @@
 //! The gRPC services: convert, call the core, convert.
 
 mod administration;
+mod inflow;
 mod mutations;
 mod publish_stream;
 mod reading;
+mod recognise;
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Instant};
 
 use onewriter_core::Engine;
 use onewriter_proto::{
@@ -15,7 +17,9 @@ use onewriter_proto::{
         reading_server::ReadingServer,
     },
 };
-use tokio_stream::Stream;
+use onewriter_tree::{Error, Reason};
+use tokio::{sync::mpsc, task::spawn_blocking};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{
     Status,
     service::{Routes, interceptor::InterceptedService},
@@ -23,10 +27,17 @@ use tonic::{
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 
 use self::{administration::Administration, mutations::Mutations, reading::Reading};
-use crate::{daemon::Lifecycle, peer::check_version};
+use crate::{lifecycle::Lifecycle, peer::check_version, status::status};
 
 /// The largest message that is accepted, in bytes. Content travels in streams.
 const MAX_MESSAGE: usize = 4 << 20;
+
+/// The names under which the daemon's health can be asked for; "" is the whole.
+pub(crate) const NAMES: [&str; 4] =
+    ["", "onewriter.v1.Administration", "onewriter.v1.Mutations", "onewriter.v1.Reading"];
+
+/// Where the answers of a stream go.
+type Sender<T> = mpsc::Sender<Result<T, Status>>;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -48,4 +59,61 @@ pub(crate) fn routes(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) -> Routes
     .add_service(AdministrationServer::new(administration))
     .add_service(HealthServer::new(HealthService::from_health_reporter(lifecycle.health().clone())))
     .add_service(reflection)
+}
+
+/// What `work` returns, or `None` when the `deadline` comes first.
+async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+/// Answers as `work` sends them, beside the request, up to `ahead` of the client. It ends with the
+/// client, and at the deadline; it occupies no thread while the client takes its time.
+fn answers<T, W>(
+    ahead: usize,
+    deadline: Option<Instant>,
+    work: impl FnOnce(Sender<T>) -> W,
+) -> Answers<T>
+where
+    T: Send + 'static,
+    W: Future<Output = Result<(), Status>> + Send + 'static,
+{
+    let (answer, stream) = mpsc::channel(ahead);
+    let work = work(answer.clone());
+    tokio::spawn(async move {
+        let done = tokio::select! {
+            () = answer.closed() => return,
+            done = within(deadline, work) => done,
+        };
+        let refused = match done {
+            Some(Ok(())) => return,
+            Some(Err(refused)) => refused,
+            None => {
+                status(Error::new(Reason::Incomplete, b".", "the request's deadline has passed"))
+            }
+        };
+        let _ = answer.send(Err(refused)).await;
+    });
+    Box::pin(ReceiverStream::new(stream))
+}
+
+/// Sends one answer; when nobody listens any more, that is an end like another.
+async fn send<T>(answers: &Sender<T>, answer: T) -> Result<(), Status> {
+    answers.send(Ok(answer)).await.map_err(|_| Status::cancelled("the client has gone away"))
+}
+
+/// Runs what may wait for the disk where it delays nobody else.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Status> {
+    match spawn_blocking(work).await {
+        Ok(done) => done.map_err(status),
+        Err(panic) => {
+            tracing::error!(cause = %panic, "a request panicked");
+            let why = "the daemon failed inside; its log says how";
+            Err(status(Error::new(Reason::Io, b".", why)))
+        }
+    }
 }

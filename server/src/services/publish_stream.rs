@@ -1,33 +1,27 @@
 //! Publishing content that arrives in the stream.
 
-use std::{fs::File, io::Write as _, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use onewriter_core::Engine;
+use onewriter_core::{Caller, Engine};
 use onewriter_proto::{
     convert,
     v1::{
-        self, Publication, PublishBegin, PublishFinish, PublishProceed, PublishStreamRequest,
-        PublishStreamResponse, publish_stream_request::Step as In,
+        MutationResponse, Publication, PublishBegin, PublishFinish, PublishProceed,
+        PublishStreamRequest, PublishStreamResponse, publish_stream_request::Step as In,
         publish_stream_response::Step as Out,
     },
 };
 use onewriter_tree::{
-    Error, Last, Reason, RelPath, Staged, Tree,
-    mutation::{Source, Unchanged},
-    open_file,
+    Error, Reason, Staged,
+    mutation::{Publish, Source, Unchanged},
 };
-use tokio::{sync::mpsc, task::spawn_blocking};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming};
 
-use super::Answers;
+use super::{Answers, Sender, answers, inflow::Inflow, recognise::Recognise, send, within};
 use crate::{peer::Terms, status::status};
 
-/// Chunks that may wait for the disk, so that network and disk work at the same time.
-const IN_FLIGHT: usize = 8;
-
-type Answer = mpsc::Sender<Result<PublishStreamResponse, Status>>;
+/// The most that one message may carry of the content, in bytes.
+const MAX_CHUNK: usize = 1 << 20;
 
 /// Serves one publish. It ends with the client: nothing is left in staging.
 pub(crate) fn serve(
@@ -35,171 +29,140 @@ pub(crate) fn serve(
     request: Request<()>,
     steps: Streaming<PublishStreamRequest>,
 ) -> Answers<PublishStreamResponse> {
-    let (answer, answers) = mpsc::channel(1);
-    tokio::spawn(async move {
-        let gone = answer.clone();
-        tokio::select! {
-            () = gone.closed() => {}
-            done = publish(engine, request, steps, &answer) => {
-                let done = done.map(|done| PublishStreamResponse { step: Some(Out::Done(done)) });
-                let _ = answer.send(done).await;
-            }
-        }
-    });
-    Box::pin(ReceiverStream::new(answers))
+    // Bounded by its own waits, each of which says what it waited for.
+    answers(1, None, |to| async move {
+        let done = publish(engine, request, steps, &to).await?;
+        send(&to, PublishStreamResponse { step: Some(Out::Done(done)) }).await
+    })
 }
 
 async fn publish(
     engine: Arc<Engine>,
     request: Request<()>,
     mut steps: Streaming<PublishStreamRequest>,
-    answer: &Answer,
-) -> Result<v1::MutationResponse, Status> {
-    let begin = match steps.message().await?.and_then(|message| message.step) {
+    answers: &Sender<PublishStreamResponse>,
+) -> Result<MutationResponse, Status> {
+    let arrival = Terms::of(&request, None).caller.deadline;
+    let begin = match next(&mut steps, arrival, b".").await? {
         Some(In::Begin(begin)) => begin,
         _ => return Err(status(convert::bad("begin", "a stream begins with it"))),
     };
     let PublishBegin { context, to, blake3 } = begin;
     let Terms { caller, umask, .. } = Terms::of(&request, context);
-    // Checked before any content is sent, with a source that costs nothing.
-    let nothing = Source::Local { path: "/dev/null".into(), consume: false };
-    let checked = convert::publication(to.clone(), nothing, umask).map_err(status)?;
+    // Checked before any content is sent.
+    let publish = publication(to.clone(), nothing(), umask)?;
     let digest = blake3.map(digest).transpose().map_err(status)?;
-
-    let here = match digest {
-        Some(digest) if checked.unchanged != Unchanged::Replace => {
-            let (engine, path, last) = (
-                Arc::clone(&engine),
-                checked.path,
-                if checked.follow { Last::Follow } else { Last::Keep },
-            );
-            run_blocking(move || Ok(find(engine.tree(), &path, last, digest))).await?
+    if let Some(digest) = digest {
+        if let Some(done) = recognised(&engine, &caller, publish, digest).await? {
+            return Ok(done);
         }
-        _ => None,
-    };
-    let source = match here {
-        // The content is there: only its attributes may be left to do.
-        Some(path) => Source::InTree { path, consume: false },
-        None => {
-            if digest.is_some() {
-                let proceed = PublishStreamResponse { step: Some(Out::Proceed(PublishProceed {})) };
-                let _ = answer.send(Ok(proceed)).await;
-            }
-            Source::Staged(receive(&engine, &mut steps, to.as_ref(), digest).await?)
-        }
-    };
-    let publish = convert::publication(to, source, umask).map_err(status)?;
-    let changes = engine.run(caller, Box::new(publish)).await.map_err(status)?;
-    Ok(convert::response(changes))
-}
-
-/// Where the content with this digest is, if the path leads to it.
-fn find(tree: &Tree, path: &RelPath, last: Last, digest: blake3::Hash) -> Option<RelPath> {
-    if last == Last::Keep
-        && onewriter_tree::stat(tree, path, last).ok()?.1?.kind
-            != onewriter_tree::FileKind::RegularFile
-    {
-        return None;
+        let proceed = PublishStreamResponse { step: Some(Out::Proceed(PublishProceed {})) };
+        send(answers, proceed).await?;
     }
-    let (file, stat) = open_file(tree, path).ok()?;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file).ok()?;
-    (hasher.finalize() == digest).then_some(stat.path)
+    let path = to.as_ref().map(|to| to.path.clone()).unwrap_or_default();
+    let staged = receive(&engine, &mut steps, &path, digest, &caller).await?;
+    run(&engine, caller, to, Source::Staged(staged), umask).await
 }
 
-/// Writes the chunks into staging as they come.
+async fn run(
+    engine: &Engine,
+    caller: Caller,
+    to: Option<Publication>,
+    source: Source,
+    umask: u32,
+) -> Result<MutationResponse, Status> {
+    let publish = publication(to, source, umask)?;
+    engine.run(caller, Box::new(publish)).await.map(convert::response).map_err(status)
+}
+
+fn publication(to: Option<Publication>, source: Source, umask: u32) -> Result<Publish, Status> {
+    convert::publication(to, source, umask).map_err(status)
+}
+
+/// A source that is never opened.
+fn nothing() -> Source {
+    Source::Local { path: "/dev/null".into(), consume: false }
+}
+
+/// The answer, if the path has the content already.
+async fn recognised(
+    engine: &Engine,
+    caller: &Caller,
+    publish: Publish,
+    digest: blake3::Hash,
+) -> Result<Option<MutationResponse>, Status> {
+    if publish.unchanged == Unchanged::Replace {
+        return Ok(None);
+    }
+    let recognise = Recognise::new(publish, digest);
+    let changes = engine.run(caller.clone(), Box::new(recognise)).await.map_err(status)?;
+    Ok((!changes.is_empty()).then(|| convert::response(changes)))
+}
+
+/// Writes the content into staging as it comes, and checks that it is what was announced.
 async fn receive(
-    engine: &Arc<Engine>,
+    engine: &Engine,
     steps: &mut Streaming<PublishStreamRequest>,
-    to: Option<&Publication>,
+    path: &[u8],
     digest: Option<blake3::Hash>,
+    caller: &Caller,
 ) -> Result<Staged, Status> {
-    let path = to.map(|to| to.path.clone()).unwrap_or_default();
-    let fail = {
-        let path = path.clone();
-        move |errno| Error::io(&path, "cannot write its content into staging", errno)
+    let fail = |errno| status(Error::io(path, "cannot write its content into staging", errno));
+    let staged = engine.tree().staging().create("s-").map_err(fail)?;
+    let mut inflow = Inflow::new(&staged, digest.is_some()).map_err(fail)?;
+    let PublishFinish { size: announced } = loop {
+        match next(steps, caller.deadline, path).await? {
+            Some(In::Chunk(chunk)) if chunk.len() > MAX_CHUNK => {
+                return Err(status(convert::bad("chunk", "a chunk has at most 1 MiB")));
+            }
+            Some(In::Chunk(chunk)) => inflow.push(chunk).await.map_err(fail)?,
+            Some(In::Finish(finish)) => break finish,
+            Some(In::Begin(_)) => {
+                return Err(status(convert::bad("begin", "the stream has begun already")));
+            }
+            None => {
+                let why = "the stream ended before it was finished; nothing was published";
+                return Err(status(Error::new(Reason::Incomplete, path, why)));
+            }
+        }
     };
-    let staged = engine.tree().staging().create("s-").map_err(|errno| status(fail(errno)))?;
-    let file = staged
-        .file()
-        .try_clone()
-        .map_err(|e| status(Error::new(Reason::Io, &path, e.to_string())))?;
-    let (chunks, arriving) = mpsc::channel(IN_FLIGHT);
-    let writing = spawn_blocking(move || write(file, arriving, digest.is_some()));
-    let announced = forward(steps, chunks).await;
-    let written =
-        writing.await.map_err(|e| status(Error::new(Reason::Io, &path, e.to_string())))?;
-    let (size, found) = written.map_err(|e| {
-        let errno = rustix::io::Errno::from_io_error(&e).unwrap_or(rustix::io::Errno::IO);
-        status(fail(errno))
-    })?;
-    let Some(PublishFinish { size: announced }) = announced? else {
-        let why = "the stream ended before it was finished; nothing was published";
-        return Err(status(Error::new(Reason::Incomplete, &path, why)));
-    };
+    let (size, found) = inflow.end().await.map_err(fail)?;
+    let mismatch = |why| status(Error::new(Reason::ContentMismatch, path, why));
     if size != announced {
         let why =
             format!("{size} bytes arrived, {announced} were announced; nothing was published");
-        return Err(status(Error::new(Reason::ContentMismatch, &path, why)));
+        return Err(mismatch(why));
     }
     if digest.is_some_and(|digest| digest != found) {
-        let why = "the content that arrived does not have the digest that was announced; nothing was published";
-        return Err(status(Error::new(Reason::ContentMismatch, &path, why)));
+        let why = "the content that arrived does not have the digest that was announced; nothing \
+                   was published";
+        return Err(mismatch(why.to_owned()));
     }
     Ok(staged)
 }
 
-/// Hands chunks to the writer until the stream is finished, or ends without. A writer that failed
-/// stops it.
-async fn forward(
+/// The next step of the stream; `None` at its end.
+async fn next(
     steps: &mut Streaming<PublishStreamRequest>,
-    chunks: mpsc::Sender<Bytes>,
-) -> Result<Option<PublishFinish>, Status> {
-    while let Some(message) = steps.message().await? {
-        match message.step {
-            Some(In::Chunk(chunk)) => {
-                if chunks.send(chunk).await.is_err() {
-                    return Ok(None);
-                }
-            }
-            Some(In::Finish(finish)) => return Ok(Some(finish)),
-            Some(In::Begin(_)) | None => {
-                return Err(status(convert::bad("step", "chunks or finish were expected")));
-            }
+    deadline: Option<std::time::Instant>,
+    path: &[u8],
+) -> Result<Option<In>, Status> {
+    let Some(message) = within(deadline, steps.message()).await else {
+        let why = "the request's deadline passed before the content was there; nothing was \
+                   published";
+        return Err(status(Error::new(Reason::Incomplete, path, why)));
+    };
+    match message? {
+        Some(PublishStreamRequest { step: Some(step) }) => Ok(Some(step)),
+        Some(PublishStreamRequest { step: None }) => {
+            Err(status(convert::bad("step", "the message holds none")))
         }
+        None => Ok(None),
     }
-    Ok(None)
-}
-
-/// The number of bytes written, and their digest where it is `wanted`.
-fn write(
-    mut file: File,
-    mut chunks: mpsc::Receiver<Bytes>,
-    wanted: bool,
-) -> std::io::Result<(u64, blake3::Hash)> {
-    let (mut size, mut hasher) = (0, blake3::Hasher::new());
-    while let Some(chunk) = chunks.blocking_recv() {
-        file.write_all(&chunk)?;
-        size += chunk.len() as u64;
-        if wanted {
-            hasher.update(&chunk);
-        }
-    }
-    Ok((size, hasher.finalize()))
 }
 
 fn digest(bytes: Vec<u8>) -> Result<blake3::Hash, Error> {
     let bytes: [u8; 32] =
         bytes.try_into().map_err(|_| convert::bad("blake3", "a BLAKE3 digest has 32 bytes"))?;
     Ok(blake3::Hash::from_bytes(bytes))
-}
-
-/// Runs what may wait for the disk where it delays nobody else.
-pub(super) async fn run_blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Status> {
-    match spawn_blocking(work).await {
-        Ok(done) => done.map_err(status),
-        Err(panic) => Err(status(Error::new(Reason::Io, b".", panic.to_string()))),
-    }
 }

@@ -1,6 +1,6 @@
 //! Looking at the tree and at what was done to it.
 
-use std::{os::unix::fs::FileExt as _, sync::Arc, time::UNIX_EPOCH};
+use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc, time::UNIX_EPOCH};
 
 use onewriter_core::{
     Engine,
@@ -14,14 +14,20 @@ use onewriter_proto::{
     },
 };
 use onewriter_tree::{Error, Last, Reason, RelPath, open_file, stat};
-use tokio::{sync::mpsc, task::spawn_blocking};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, publish_stream::run_blocking};
-use crate::status::status;
+use super::{Answers, Sender, answers, blocking, send};
+use crate::{peer, status::status};
 
+/// A piece of a file, read and sent at once, in bytes.
 const CHUNK: u64 = 256 * 1024;
+
+/// Chunks that wait for a client: one to be sent while the next is read. A client that takes its
+/// time costs so much memory and no more.
+const CHUNKS_AHEAD: usize = 1;
+
+/// The same for journal records, of some 200 bytes.
+const RECORDS_AHEAD: usize = 64;
 
 /// Journal records that are read at once.
 const PAGE: usize = 1000;
@@ -40,7 +46,7 @@ impl Reading {
 impl v1::reading_server::Reading for Reading {
     async fn stat(&self, request: Request<StatRequest>) -> Result<Response<StatResponse>, Status> {
         let (engine, request) = (Arc::clone(&self.engine), request.into_inner());
-        let stats = run_blocking(move || describe(&engine, &request)).await?;
+        let stats = blocking(move || describe(&engine, &request)).await?;
         Ok(Response::new(StatResponse { stats }))
     }
 
@@ -50,8 +56,9 @@ impl v1::reading_server::Reading for Reading {
         &self,
         request: Request<ReadFileRequest>,
     ) -> Result<Response<Self::ReadFileStream>, Status> {
+        let deadline = peer::deadline(request.metadata());
         let (engine, request) = (Arc::clone(&self.engine), request.into_inner());
-        Ok(Response::new(stream(move |answers| read(&engine, &request, answers))))
+        Ok(Response::new(answers(CHUNKS_AHEAD, deadline, |to| read(engine, request, to))))
     }
 
     type ListJournalStream = Answers<JournalRecord>;
@@ -60,44 +67,13 @@ impl v1::reading_server::Reading for Reading {
         &self,
         request: Request<ListJournalRequest>,
     ) -> Result<Response<Self::ListJournalStream>, Status> {
-        self.engine.journal().flushed().await;
+        let deadline = peer::deadline(request.metadata());
         let (engine, request) = (Arc::clone(&self.engine), request.into_inner());
-        Ok(Response::new(stream(move |answers| list(&engine, &request, answers))))
+        let query = query(&request).map_err(status)?;
+        Ok(Response::new(answers(RECORDS_AHEAD, deadline, move |to| {
+            list(engine, query, request.limit, to)
+        })))
     }
-}
-
-/// Where a stream's answers go; an error of its own means that the client has gone away.
-type Sender<T> = mpsc::Sender<Result<T, Status>>;
-
-/// What stops a stream before its end.
-enum Stop {
-    /// An error for the client.
-    Error(Error),
-    /// Nobody listens any more.
-    Gone,
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
-/// Runs `work`, which may wait for the disk, beside the stream of its answers.
-fn stream<T: Send + 'static>(
-    work: impl FnOnce(&Sender<T>) -> Result<(), Stop> + Send + 'static,
-) -> Answers<T> {
-    let (answers, stream) = mpsc::channel(4);
-    spawn_blocking(move || {
-        if let Err(Stop::Error(error)) = work(&answers) {
-            let _ = answers.blocking_send(Err(status(error)));
-        }
-    });
-    Box::pin(ReceiverStream::new(stream))
-}
-
-fn send<T>(answers: &Sender<T>, answer: T) -> Result<(), Stop> {
-    answers.blocking_send(Ok(answer)).map_err(|_| Stop::Gone)
 }
 
 fn describe(engine: &Engine, request: &StatRequest) -> Result<Vec<v1::Stat>, Error> {
@@ -112,72 +88,126 @@ fn describe(engine: &Engine, request: &StatRequest) -> Result<Vec<v1::Stat>, Err
     request.paths.iter().map(describe).collect()
 }
 
-fn read(
-    engine: &Engine,
-    request: &ReadFileRequest,
-    answers: &Sender<ReadFileResponse>,
-) -> Result<(), Stop> {
-    let path = RelPath::parse(&request.path)?;
-    let (file, found) = open_file(engine.tree(), &path)?;
+async fn read(
+    engine: Arc<Engine>,
+    request: ReadFileRequest,
+    answers: Sender<ReadFileResponse>,
+) -> Result<(), Status> {
     let answer = |step| ReadFileResponse { step: Some(step) };
-    send(answers, answer(Step::Stat(convert::stat(&found.path.clone(), Some(found)))))?;
+    let path = RelPath::parse(&request.path).map_err(status)?;
+    let (file, found) = blocking(move || open_file(engine.tree(), &path)).await?;
+    send(&answers, answer(Step::Stat(convert::stat(&found.path.clone(), Some(found))))).await?;
+    let file = Arc::new(file);
     let mut at = request.offset;
     let end = request.length.map_or(u64::MAX, |length| at.saturating_add(length));
     while at < end {
-        let mut chunk = vec![0; CHUNK.min(end - at) as usize];
-        let n = file
-            .read_at(&mut chunk, at)
-            .map_err(|e| Error::new(Reason::Io, &request.path, e.to_string()))?;
-        if n == 0 {
+        let (file, path, want) = (Arc::clone(&file), request.path.clone(), CHUNK.min(end - at));
+        let chunk = blocking(move || read_chunk(&file, at, want, &path)).await?;
+        at += chunk.len() as u64;
+        let is_last = (chunk.len() as u64) < want;
+        if !chunk.is_empty() {
+            send(&answers, answer(Step::Chunk(chunk.into()))).await?;
+        }
+        if is_last {
             break;
         }
-        chunk.truncate(n);
-        at += n as u64;
-        send(answers, answer(Step::Chunk(chunk.into())))?;
     }
     Ok(())
 }
 
-fn list(
-    engine: &Engine,
-    request: &ListJournalRequest,
-    answers: &Sender<JournalRecord>,
-) -> Result<(), Stop> {
+/// `want` bytes from `at`; fewer only where the file ends.
+fn read_chunk(file: &File, at: u64, want: u64, path: &[u8]) -> Result<Vec<u8>, Error> {
+    let size = file.metadata().map_or(u64::MAX, |found| found.len());
+    // One more than the file seems to have left, so that its end is seen.
+    let mut chunk = vec![0; want.min(size.saturating_sub(at).saturating_add(1)) as usize];
+    let mut filled = 0;
+    while filled < chunk.len() {
+        match file.read_at(&mut chunk[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => {
+                let errno = rustix::io::Errno::from_io_error(&e).unwrap_or(rustix::io::Errno::IO);
+                return Err(Error::io(path, "cannot read it", errno));
+            }
+        }
+    }
+    chunk.truncate(filled);
+    Ok(chunk)
+}
+
+/// The request's filters; its limit is another matter.
+fn query(request: &ListJournalRequest) -> Result<Query, Error> {
     let some = |text: &String| (!text.is_empty()).then(|| text.clone());
     let path = (!request.path.is_empty()).then(|| RelPath::parse(&request.path)).transpose()?;
     let path = path.map(|path| path.as_bytes().to_vec());
-    let mut query = Query {
+    Ok(Query {
         after_seq: request.after_seq,
         path: path.map(if request.below { PathFilter::AtOrBelow } else { PathFilter::Exactly }),
         target: some(&request.target),
         build: some(&request.build),
         changes_only: request.changes_only,
         ..Query::default()
-    };
-    let fetch = |query: &Query| {
-        let found = engine.journal().list(query);
-        found.map_err(|e| Stop::Error(Error::new(Reason::Journal, b".", e.to_string())))
-    };
+    })
+}
+
+async fn list(
+    engine: Arc<Engine>,
+    mut query: Query,
+    limit: u64,
+    answers: Sender<JournalRecord>,
+) -> Result<(), Status> {
+    engine.journal().flushed().await;
     let mut left = u64::MAX;
-    if request.limit > 0 {
-        // The newest ones, in the order in which they were written: find where they begin.
-        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        let newest = fetch(&Query { newest_first: true, limit, ..query.clone() })?;
-        let Some(first) = newest.last() else { return Ok(()) };
-        query.after_seq = first.seq - 1;
-        left = newest.len() as u64;
+    if limit > 0 {
+        let Some((first, found)) = newest(&engine, &query, limit).await? else { return Ok(()) };
+        (query.after_seq, left) = (first - 1, found);
     }
     while left > 0 {
         query.limit = PAGE.min(usize::try_from(left).unwrap_or(PAGE));
-        let page = fetch(&query)?;
+        let page = fetch(&engine, query.clone()).await?;
         let Some(last) = page.last() else { break };
         query.after_seq = last.seq;
         left -= page.len() as u64;
         for record in page {
-            send(answers, journal_record(record))?;
+            send(&answers, journal_record(record)).await?;
         }
     }
     Ok(())
+}
+
+/// Where the newest `limit` records begin, and how many of them there are: they are sent in the
+/// order in which they were written.
+async fn newest(
+    engine: &Arc<Engine>,
+    query: &Query,
+    limit: u64,
+) -> Result<Option<(i64, u64)>, Status> {
+    let mut query = Query { newest_first: true, ..query.clone() };
+    let (mut first, mut found) = (None, 0);
+    while found < limit {
+        query.limit = PAGE.min(usize::try_from(limit - found).unwrap_or(PAGE));
+        let page = fetch(engine, query.clone()).await?;
+        let Some(oldest) = page.last() else { break };
+        (first, query.before_seq) = (Some(oldest.seq), Some(oldest.seq));
+        found += page.len() as u64;
+        if page.len() < query.limit {
+            break;
+        }
+    }
+    Ok(first.map(|first| (first, found)))
+}
+
+async fn fetch(engine: &Arc<Engine>, query: Query) -> Result<Vec<Record>, Status> {
+    let engine = Arc::clone(engine);
+    blocking(move || {
+        let found = engine.journal().list(&query);
+        found.map_err(|e| {
+            let cause = std::error::Error::source(&e).map(|c| format!(": {c}")).unwrap_or_default();
+            Error::new(Reason::Journal, b".", format!("{e}{cause}"))
+        })
+    })
+    .await
 }
 
 fn journal_record(record: Record) -> JournalRecord {
