@@ -36,13 +36,20 @@ fn entry() -> impl Strategy<Value = Entry> {
 }
 
 fn plant(root: &Root, entries: &[Entry]) {
+    let inside =
+        |at: &Path| fs::canonicalize(at).is_ok_and(|real| real.starts_with(root.tree.path()));
     for entry in entries {
         let (Entry::Directory(at) | Entry::File(at) | Entry::Link(at, _)) = entry;
         let at = root.path(at);
-        // Through links as it happens, but never out of the root.
-        let above = at.parent().unwrap();
-        let _ = fs::create_dir_all(above);
-        if !fs::canonicalize(above).is_ok_and(|real| real.starts_with(root.tree.path())) {
+        // Through links as it happens, but never out of the root: each step is looked at before.
+        let mut above: Vec<_> = at.ancestors().skip(1).collect();
+        above.reverse();
+        for step in above {
+            if step.starts_with(&root.dir) && step != root.dir && inside(step.parent().unwrap()) {
+                let _ = fs::create_dir(step);
+            }
+        }
+        if !inside(at.parent().unwrap()) {
             continue;
         }
         let _ = match entry {

@@ -28,7 +28,8 @@ use crate::{
     mutation::{self, Effects, MakeDirectory, Mutation, Outcome, Publish, Source},
 };
 
-/// A build root in a temporary directory, with room beside it.
+/// A build root in a temporary directory, with room beside it. Whatever a test plants leads there at
+/// most: where the code that is tested is broken, what it breaks is in the same directory.
 struct Root {
     tree: Tree,
     outside: TempDir,
