@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use bytes::BytesMut;
 use onewriter_proto::v1::{
     Publication, PublishBegin, PublishFinish, PublishLocal, PublishStaged, PublishStreamRequest,
     PublishStreamResponse, Unchanged, mutation::Kind, publish_stream_request::Step as Out,
@@ -246,17 +247,24 @@ fn stream(
             return Ok(Some(done));
         }
         let mut size = 0;
+        let mut buffer = BytesMut::zeroed(CHUNK);
         loop {
-            let mut chunk = Vec::with_capacity(CHUNK);
-            if let Err(error) = input.by_ref().take(CHUNK as u64).read_to_end(&mut chunk) {
-                broken = Some(error);
-                return Ok(None);
-            }
-            size += chunk.len() as u64;
-            if chunk.is_empty() || call.has_ended() {
+            let n = match fill(&mut input, &mut buffer) {
+                Ok(n) => n,
+                Err(error) => {
+                    broken = Some(error);
+                    return Ok(None);
+                }
+            };
+            size += n as u64;
+            if n == 0 || call.has_ended() {
                 break;
             }
-            call.send(&step(Out::Chunk(chunk.into())))?;
+            let chunk = buffer.freeze();
+            call.send(&step(Out::Chunk(chunk.slice(..n))))?;
+            // The memory comes back when the message is gone: fresh pages would cost as much as
+            // the content that is written to them.
+            buffer = chunk.try_into_mut().unwrap_or_else(|_| BytesMut::zeroed(CHUNK));
         }
         call.send_last(&step(Out::Finish(PublishFinish { size })))?;
         loop {
@@ -274,6 +282,20 @@ fn stream(
         (None, Some(error)) => Err(Failure::Io(format!("the content cannot be read: {error}"))),
         (None, None) => Err(Failure::Broken("a publish ended without a result".into())),
     }
+}
+
+/// Reads until the buffer is full or the input ends.
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut n = 0;
+    while n < buffer.len() {
+        match input.read(&mut buffer[n..]) {
+            Ok(0) => break,
+            Ok(more) => n += more,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(n)
 }
 
 /// Sources and destinations, published in one call.
