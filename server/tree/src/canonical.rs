@@ -111,8 +111,10 @@ impl Tree {
 
 impl Walk<'_, '_> {
     fn step(&mut self, name: &[u8], last: Last) -> Result<(), Error> {
-        if name == b".." {
-            return self.up();
+        match name {
+            b"." => return self.check_directory(),
+            b".." => return self.up(),
+            _ => {}
         }
         let shown = self.path.for_syscall();
         let here = self.real.child(name).map_err(|e| Error { path: shown.to_vec(), ..e })?;
@@ -145,12 +147,18 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// `..`, which only symbolic links say.
-    fn up(&mut self) -> Result<(), Error> {
+    /// `.`, which only symbolic links say: there must be a directory.
+    fn check_directory(&self) -> Result<(), Error> {
         if self.dir.is_none() {
             let why = format!("leads through '{}', which is not a directory there is", self.real);
             return Err(self.error(Reason::NotFound, why));
         }
+        Ok(())
+    }
+
+    /// `..`, which only symbolic links say.
+    fn up(&mut self) -> Result<(), Error> {
+        self.check_directory()?;
         let Some(parent) = self.real.parent() else { return Err(self.outside()) };
         self.dir = self.tree.dir(parent.as_bytes()).ok();
         self.real = parent;
@@ -172,7 +180,11 @@ impl Walk<'_, '_> {
         } else {
             link.says.clone()
         };
-        let names = target.split(|&b| b == b'/').filter(|n| !n.is_empty() && *n != b".");
+        // A slash at the end asks for a directory, as a dot does.
+        if target.ends_with(b"/") {
+            self.pending.push(b".".to_vec());
+        }
+        let names = target.split(|&b| b == b'/').filter(|n| !n.is_empty());
         self.pending.extend(names.rev().map(<[u8]>::to_vec));
         Ok(())
     }

@@ -59,6 +59,15 @@ fn requests(root: &Root, n: usize) -> Vec<Box<dyn Mutation>> {
     ]
 }
 
+/// Stops a thread that goes on until it is told.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 /// A directory that turns into a link out of the root and back, all the time.
 #[test]
 fn nothing_outside_ever_changes() {
@@ -80,6 +89,8 @@ fn nothing_outside_ever_changes() {
     let done = AtomicBool::new(false);
     let swaps = AtomicUsize::new(0);
     std::thread::scope(|scope| {
+        // Also when an assertion fails.
+        let _stop = Stop(&done);
         scope.spawn(|| {
             while !done.load(Relaxed) {
                 let (a, b) = (root.path("dir"), root.path("swap"));
@@ -112,7 +123,6 @@ fn nothing_outside_ever_changes() {
             }
             n += 1;
         }
-        done.store(true, Relaxed);
         assert!(wins > 0);
     });
     assert_eq!(names(&outside), before);
