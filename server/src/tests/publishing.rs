@@ -118,7 +118,9 @@ async fn sixty_four_mebibytes_arrive_whole() {
     let daemon = Daemon::start().await;
     let mut client = daemon.mutations().await;
     let part: Vec<u8> = (0..256 * 1024).map(|n: u32| (n % 251) as u8).collect();
-    let mut stream = Exchange::begin(&mut client, begin("big", None)).await;
+    let whole = digest(&part.repeat(256));
+    let mut stream = Exchange::begin(&mut client, begin("big", Some(&whole))).await;
+    stream.proceeds().await;
     for _ in 0..256 {
         stream.send(chunk(part.clone())).await;
     }
@@ -205,6 +207,22 @@ async fn a_client_that_is_gone_mid_stream_leaves_nothing() {
     until("content waits in staging", || daemon.staging() == 1).await;
     drop(stream);
     until("staging is empty", || daemon.staging() == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_while_its_content_waits_for_the_lock_leaves_nothing() {
+    let daemon = Daemon::start().await;
+    let held = daemon.hold("f").await;
+    let (wire, cord) = daemon.connect().await;
+    let stream = Exchange::begin(&mut client(wire), begin("f", None)).await;
+    stream.send(chunk("x")).await;
+    stream.send(finish(1)).await;
+    until("it waits", || daemon.waiting() == ["f"]).await;
+    cord.cut();
+    until("its place is free", || daemon.waiting().is_empty()).await;
+    until("staging is empty", || daemon.staging() == 0).await;
+    held.let_go().await;
+    assert!(!daemon.path("f").exists());
 }
 
 #[tokio::test]
