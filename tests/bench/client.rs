@@ -8,7 +8,8 @@ pub(crate) fn figures(setup: &Setup) {
     let root = Root::new(setup, "process");
     let at = |name: &str| root.path().join(name);
     for (name, seed) in [("one", 1u8), ("two", 2)] {
-        let content: Vec<u8> = (0..4096u32).map(|n| (n as u8).wrapping_mul(31).wrapping_add(seed)).collect();
+        let content: Vec<u8> =
+            (0..4096u32).map(|n| (n as u8).wrapping_mul(31).wrapping_add(seed)).collect();
         fs::write(at(name), content).expect("a source");
     }
     let tool = |program: &str, arguments: &[&str]| {

@@ -15,7 +15,8 @@ pub(crate) fn figures(setup: &Setup) {
     let root = Root::new(setup, "process");
     let source = root.path().join("source");
     let mut file = File::create(&source).expect("a source");
-    let block: Vec<u8> = (0..1u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let block: Vec<u8> =
+        (0..1u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     for _ in 0..SIZE >> 20 {
         file.write_all(&block).expect("a source");
     }
@@ -26,7 +27,9 @@ pub(crate) fn figures(setup: &Setup) {
             // What was written before must not be written back while this is measured.
             rustix::fs::sync();
             times.push(match kind {
-                0 => time(Command::new("/usr/bin/cp").args(["source", "target"]).current_dir(root.path())),
+                0 => time(
+                    Command::new("/usr/bin/cp").args(["source", "target"]).current_dir(root.path()),
+                ),
                 1 => time(&mut root.command(&["publish", "source", "target"])),
                 _ => streamed(&root, &server, &source),
             });

@@ -38,7 +38,8 @@ enum Work {
 
 pub(crate) fn figures(setup: &Setup) {
     let root = Root::new(setup, "process");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     prepare(root.path());
     let direct = tempfile::tempdir().expect("a temp directory");
     Tree::init(direct.path()).expect("a root");
@@ -53,12 +54,22 @@ pub(crate) fn figures(setup: &Setup) {
         ("publish 4 KiB, unchanged", Work::Unchanged, None),
         ("publish 4 KiB, changed", Work::Changed, Some(0.7)),
     ] {
-        let count = setup.rounds(if matches!(work, Work::Existing | Work::Unchanged) { 20_000 } else { 4_000 });
+        let count = setup.rounds(if matches!(work, Work::Existing | Work::Unchanged) {
+            20_000
+        } else {
+            4_000
+        });
         let mut times: [Vec<Duration>; 3] = Default::default();
         for round in 0..5 {
             times[0].push(in_process(&tree, work, round, count));
             times[1].push(runtime.block_on(requests(&one, root.path(), work, round * 2, count)));
-            times[2].push(runtime.block_on(requests(&eight, root.path(), work, round * 2 + 1, count)));
+            times[2].push(runtime.block_on(requests(
+                &eight,
+                root.path(),
+                work,
+                round * 2 + 1,
+                count,
+            )));
         }
         let [here, one, eight] = times.map(|times| count as f64 / median(times).as_secs_f64());
         rate(&format!("{what}: 64 at a time, 1 connection"), one, here, "in-process", target);
@@ -99,7 +110,13 @@ fn in_process(tree: &Tree, work: Work, round: usize, count: usize) -> Duration {
         let mut effects = Effects::new(false);
         let mut mutation: Box<dyn Mutation> = match work {
             Work::Existing | Work::New => {
-                let make = MakeDirectory { path, mode: None, umask: 0o022, parents: true, must_create: false };
+                let make = MakeDirectory {
+                    path,
+                    mode: None,
+                    umask: 0o022,
+                    parents: true,
+                    must_create: false,
+                };
                 if make.shortcut(tree, &mut effects) {
                     continue;
                 }
@@ -130,7 +147,13 @@ pub(crate) async fn connect(socket: &Path, connections: usize) -> Vec<Channel> {
     channels
 }
 
-async fn requests(channels: &[Channel], root: &Path, work: Work, round: usize, count: usize) -> Duration {
+async fn requests(
+    channels: &[Channel],
+    root: &Path,
+    work: Work,
+    round: usize,
+    count: usize,
+) -> Duration {
     let next = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
     let tasks: Vec<_> = (0..IN_FLIGHT)
@@ -147,7 +170,8 @@ async fn requests(channels: &[Channel], root: &Path, work: Work, round: usize, c
                     match work {
                         Work::Existing | Work::New => make(&mut client, path).await,
                         Work::Unchanged | Work::Changed => {
-                            publish(&mut client, path, &root.join(format!("source.{source}"))).await;
+                            publish(&mut client, path, &root.join(format!("source.{source}")))
+                                .await;
                         }
                     }
                 }

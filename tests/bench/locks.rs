@@ -14,7 +14,8 @@ const TASKS: usize = 64;
 
 pub(crate) fn figures(setup: &Setup) {
     let count = setup.rounds(200_000);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     let table = LockTable::new();
     let rounds = |measure: &dyn Fn() -> Duration| median((0..5).map(|_| measure()).collect());
     let rate = |time: Duration| count as f64 / time.as_secs_f64();

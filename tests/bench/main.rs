@@ -40,7 +40,9 @@ fn main() -> ExitCode {
             "--quick" => quick = true,
             // What cargo bench passes.
             "--bench" => {}
-            name if SECTIONS.iter().any(|(section, _)| *section == name) => wanted.push(name.to_owned()),
+            name if SECTIONS.iter().any(|(section, _)| *section == name) => {
+                wanted.push(name.to_owned())
+            }
             other => {
                 let names = SECTIONS.map(|(name, _)| name).join(", ");
                 eprintln!("figures: '{other}' is none of {names}");

@@ -11,9 +11,13 @@ pub(crate) fn figures(setup: &Setup) {
     for n in 0..setup.rounds(200) {
         root.onewriter(&["mkdir", &format!("d{n}/e/f")]);
     }
-    let stats = root.command(&["stats", "--json"]).stderr(Stdio::inherit()).output().expect("stats");
+    let stats =
+        root.command(&["stats", "--json"]).stderr(Stdio::inherit()).output().expect("stats");
     let stats: serde_json::Value = serde_json::from_slice(&stats.stdout).expect("JSON");
     let mebibytes = stats["resident_bytes"].as_f64().expect("a number") / f64::from(1 << 20);
     let verdict = if mebibytes < MOST { "reached" } else { "MISSED" };
-    println!("  {:<44} {mebibytes:>10.1} MiB (under {MOST}: {verdict})", "resident memory of the idle daemon");
+    println!(
+        "  {:<44} {mebibytes:>10.1} MiB (under {MOST}: {verdict})",
+        "resident memory of the idle daemon"
+    );
 }

@@ -17,7 +17,8 @@ use crate::{
 
 pub(crate) fn figures(setup: &Setup) {
     let root = Root::new(setup, "power");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let direct = tempfile::tempdir().expect("a temp directory");
     for dir in [root.path(), direct.path()] {
         for n in 0..2u8 {
@@ -33,7 +34,9 @@ pub(crate) fn figures(setup: &Setup) {
                 .map(|n| {
                     let mut client = MutationsClient::new(channel.clone());
                     let source = root.path().join(format!("source.{}", round % 2));
-                    tokio::spawn(async move { publish(&mut client, format!("file.{n}"), &source).await })
+                    tokio::spawn(
+                        async move { publish(&mut client, format!("file.{n}"), &source).await },
+                    )
                 })
                 .collect();
             for task in tasks {
@@ -48,7 +51,14 @@ pub(crate) fn figures(setup: &Setup) {
         alone.push(begun.elapsed());
     }
     let [shared, alone] = [shared, alone].map(|times| each(median(times), IN_FLIGHT));
-    row("publish of 4 KiB to the disk, 64 at a time", shared, alone, "us", "us fsync each", Some(0.6));
+    row(
+        "publish of 4 KiB to the disk, 64 at a time",
+        shared,
+        alone,
+        "us",
+        "us fsync each",
+        Some(0.6),
+    );
 }
 
 /// What a careful program does by itself.

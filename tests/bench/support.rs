@@ -32,7 +32,10 @@ pub(crate) struct Root {
 impl Root {
     /// Starts a daemon with this durability.
     pub(crate) fn new(setup: &Setup, durability: &str) -> Self {
-        let root = Self { dir: tempfile::tempdir().expect("a temp directory"), client: setup.bin.join("onewriter") };
+        let root = Self {
+            dir: tempfile::tempdir().expect("a temp directory"),
+            client: setup.bin.join("onewriter"),
+        };
         root.onewriter(&["init"]);
         let daemon = Command::new(setup.bin.join("onewriterd"))
             .args(["--detach", "--idle-timeout", "600", "--durability", durability, "--root"])
@@ -91,14 +94,23 @@ pub(crate) fn each(time: Duration, count: usize) -> f64 {
 }
 
 /// A row: ours against theirs, as times of the same thing; less is better.
-pub(crate) fn row(what: &str, ours: f64, theirs: f64, unit: &str, against: &str, target: Option<f64>) {
+pub(crate) fn row(
+    what: &str,
+    ours: f64,
+    theirs: f64,
+    unit: &str,
+    against: &str,
+    target: Option<f64>,
+) {
     let ratio = ours / theirs;
     let verdict = match target {
         None => String::new(),
         Some(most) if ratio <= most => format!("(at most {most}: reached)"),
         Some(most) => format!("(at most {most}: MISSED)"),
     };
-    println!("  {what:<44} {ours:>10.1} {unit:<3} {ratio:>6.2} of {theirs:>10.1} {against} {verdict}");
+    println!(
+        "  {what:<44} {ours:>10.1} {unit:<3} {ratio:>6.2} of {theirs:>10.1} {against} {verdict}"
+    );
 }
 
 /// A row: ours against theirs, as rates; more is better.

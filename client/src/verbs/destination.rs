@@ -20,7 +20,7 @@ pub(super) const EXACTLY: Opt =
     Opt::flag('T', "no-target-directory", "DST is the very name, even if a directory is there");
 
 /// Each source with its destination.
-pub(super) fn pairs<'a>(given: &'a Given) -> Result<Vec<(&'a OsStr, OsString)>, Failure> {
+pub(super) fn pairs(given: &Given) -> Result<Vec<(&OsStr, OsString)>, Failure> {
     let operands = &given.operands;
     let (sources, dir) = match given.value("target-directory") {
         Some(dir) => (&operands[..], dir.to_owned()),

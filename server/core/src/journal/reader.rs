@@ -91,10 +91,10 @@ impl Statement {
             statement.push_path(path);
         }
         if let Some(target) = &query.target {
-            statement.push(" AND target = ?", [target.clone().into()]);
+            statement.push(" AND target = ? AND target <> ''", [target.clone().into()]);
         }
         if let Some(build) = &query.build {
-            statement.push(" AND build = ?", [build.clone().into()]);
+            statement.push(" AND build = ? AND build <> ''", [build.clone().into()]);
         }
         if query.changes_only {
             statement.push(" AND is_change", []);

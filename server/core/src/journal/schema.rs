@@ -14,6 +14,8 @@ use super::error::JournalError;
 ///   index is a directory.
 /// * SQLite appends the row number to every index entry, and `seq` is the row number: each index
 ///   yields its entries in order of `seq`.
+/// * Most entries outside of a build have neither build nor target: they are in no index of these,
+///   which would cost as much as the entry itself.
 const STEPS: [&str; 1] = ["
     CREATE TABLE entry (
         seq       INTEGER PRIMARY KEY,
@@ -34,8 +36,8 @@ const STEPS: [&str; 1] = ["
     ) STRICT;
     CREATE INDEX entry_by_path   ON entry (path);
     CREATE INDEX entry_by_other  ON entry (other) WHERE other IS NOT NULL;
-    CREATE INDEX entry_by_build  ON entry (build);
-    CREATE INDEX entry_by_target ON entry (target);
+    CREATE INDEX entry_by_build  ON entry (build)  WHERE build  <> '';
+    CREATE INDEX entry_by_target ON entry (target) WHERE target <> '';
 "];
 
 /// The columns of an entry, in the order in which writer and reader count them.
