@@ -1,4 +1,4 @@
-//! Descriptors that this process was given without asking.
+//! What this process was given by its starter without asking.
 
 use std::io;
 
@@ -9,4 +9,17 @@ pub(crate) fn close_on_exec() -> io::Result<()> {
     let done =
         unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Unblocks all signals: a starter that blocked SIGTERM would make a daemon that cannot be ended.
+#[expect(unsafe_code, reason = "no safe binding of pthread_sigmask(3) is at hand")]
+pub(crate) fn unblock_signals() -> io::Result<()> {
+    // SAFETY: an all-zero set may be given to sigemptyset, which makes it valid; the old mask is
+    // not asked for.
+    let error = unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut())
+    };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }

@@ -9,6 +9,7 @@ use std::{
     io::{self, BufRead as _, BufReader, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
+    pin::pin,
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
@@ -49,6 +50,7 @@ pub fn main(config: Config) -> ExitCode {
     }
     if config.detached {
         let _ = rustix::process::setsid();
+        let _ = crate::inherited::unblock_signals();
         let _ = std::env::set_current_dir("/");
     }
     log_to_stderr();
@@ -71,8 +73,9 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 async fn serve(config: Config) -> Result<(), DaemonError> {
     let deadline = Instant::now() + WAIT_FOR_ROOT;
     let detached = config.detached;
+    let mut terminated = pin!(terminated());
     loop {
-        let done = daemon::run(config.clone(), terminated(), || {
+        let done = daemon::run(config.clone(), terminated.as_mut(), || {
             if detached {
                 announce()
             }
@@ -90,23 +93,28 @@ async fn serve(config: Config) -> Result<(), DaemonError> {
                     let source = OwnershipError::Taken { owner: None };
                     return Err(DaemonError::Ownership { root, source });
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::select! {
+                    () = terminated.as_mut() => return Ok(()),
+                    () = tokio::time::sleep(Duration::from_millis(20)) => {}
+                }
             }
             done => return done,
         }
     }
 }
 
-/// Returns at SIGTERM or SIGINT.
-async fn terminated() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Catches SIGTERM and SIGINT from this moment on, before anybody can know that there is a daemon to
+/// send them to; returns at the first.
+fn terminated() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 
