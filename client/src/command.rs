@@ -90,6 +90,22 @@ pub const COMMON: &[Opt] = &[
     Opt::flag('\0', "json", "Print the result as JSON, for programs"),
 ];
 
+/// Moves common options that come before the verb behind it, where everything else expects them.
+pub(crate) fn verb_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut at = 1;
+    while let Some(long) = arguments.get(at).and_then(|a| a.as_bytes().strip_prefix(b"--")) {
+        let mut parts = long.splitn(2, |&b| b == b'=');
+        let name = parts.next().unwrap_or_default();
+        let Some(option) = COMMON.iter().find(|o| o.long.as_bytes() == name) else { break };
+        let takes_next = option.value.is_some() && parts.next().is_none();
+        at += if takes_next { 2 } else { 1 };
+    }
+    if at > 1 && at < arguments.len() {
+        arguments[1..=at].rotate_right(1);
+    }
+    arguments
+}
+
 /// A command line that was understood.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Given {
@@ -235,5 +251,109 @@ impl Verb {
                 matches.get_many::<OsString>("operands").unwrap_or_default().cloned().collect();
         }
         given
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, sample::select};
+
+    use super::*;
+
+    /// Options by name, each with its values in their order: what clap keeps.
+    fn comparable(given: &Given) -> (Vec<(&'static str, Option<OsString>)>, Vec<OsString>) {
+        let mut options = given.options.clone();
+        options.sort_by_key(|(name, _)| *name);
+        (options, given.operands.clone())
+    }
+
+    /// Words of a command line of `verb`: its options in all spellings, and what looks like some.
+    fn words(verb: &'static Verb) -> impl Strategy<Value = Vec<OsString>> {
+        let value = || {
+            prop_oneof![
+                select(vec!["755", "x", "", "-", "--", "-p", "--mode", "a=b", "=", "-1", "\u{e4}"])
+                    .prop_map(OsString::from),
+                Just(OsString::from_vec(vec![b'a', 0xff])),
+            ]
+        };
+        let options: Vec<&'static Opt> = verb.all_options().collect();
+        let join =
+            |parts: &[&OsStr]| parts.iter().map(|p| p.as_bytes()).collect::<Vec<_>>().concat();
+        let word = (select(options.clone()), select(options), value(), 0..9).prop_map(
+            move |(option, other, value, spelling)| {
+                let long = OsString::from(format!("--{}", option.long));
+                let letter = |o: &Opt| match o.short {
+                    '\0' => "z".to_owned(),
+                    short => short.to_string(),
+                };
+                let short = OsString::from(format!("-{}", letter(option)));
+                let joined = |parts: &[&OsStr]| vec![OsString::from_vec(join(parts))];
+                match spelling {
+                    0 => vec![long],
+                    1 => vec![long, value],
+                    2 => joined(&[&long, "=".as_ref(), &value]),
+                    3 => vec![short],
+                    4 => vec![short, value],
+                    5 => joined(&[&short, &value]),
+                    6 => joined(&[&short, "=".as_ref(), &value]),
+                    7 => joined(&[&short, letter(other).as_ref()]),
+                    _ => vec![value],
+                }
+            },
+        );
+        proptest::collection::vec(word, 0..5).prop_map(|words| words.concat())
+    }
+
+    fn lines() -> impl Strategy<Value = (&'static Verb, Vec<OsString>)> {
+        select(crate::verbs().to_vec())
+            .prop_flat_map(|verb| words(verb).prop_map(move |words| (verb, words)))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn both_parsers_understand_the_same((verb, words) in lines()) {
+            let fast = verb.parse(&words);
+            let line = [vec![OsString::from(verb.name)], words].concat();
+            let slow = verb.clap().try_get_matches_from(line).map(|matches| verb.given(&matches));
+            if let Some(fast) = fast {
+                let slow = slow.map_err(|e| TestCaseError::fail(format!("clap refuses it: {e}")))?;
+                prop_assert_eq!(comparable(&fast), comparable(&slow));
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_spellings_need_no_clap() {
+        let mkdir = crate::verbs().iter().find(|verb| verb.name == "mkdir").unwrap();
+        let parse = |line: &str| {
+            let words: Vec<_> = line.split(' ').map(OsString::from).collect();
+            mkdir.parse(&words).unwrap_or_else(|| panic!("'{line}' is left to clap"))
+        };
+        for line in ["-m 755 d", "-m755 d", "--mode=755 d", "--mode 755 d", "d -m755", "-pvm 755 d"]
+        {
+            let given = parse(line);
+            assert_eq!(given.text("mode").unwrap(), Some("755"), "{line}");
+            assert_eq!(given.operands, ["d"], "{line}");
+        }
+        assert_eq!(parse("-p -- -d -p").operands, ["-d", "-p"]);
+        assert_eq!(parse("-m 700 -m 755 d").text("mode").unwrap(), Some("755"));
+        assert_eq!(parse("-").operands, ["-"]);
+    }
+
+    #[test]
+    fn common_options_may_come_first() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for (line, moved) in [
+            ("o --root r mkdir d", "o mkdir --root r d"),
+            ("o --json --root=r --timeout 5 mkdir d", "o mkdir --json --root=r --timeout 5 d"),
+            ("o mkdir --root r d", "o mkdir --root r d"),
+            ("o --help mkdir", "o --help mkdir"),
+            ("o --root", "o --root"),
+            ("o --root r", "o --root r"),
+        ] {
+            assert_eq!(verb_first(words(line)), words(moved), "{line}");
+        }
     }
 }

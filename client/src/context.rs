@@ -21,6 +21,7 @@ use crate::{
     failure::Failure,
     output::{self, Output},
     place::Place,
+    requests::Requests,
     session::{Server, Session},
 };
 
@@ -104,6 +105,11 @@ impl Context {
         *self.umask.get_or_insert_with(|| umask(Mode::empty()).as_raw_mode())
     }
 
+    /// Lets requests say this umask instead of the caller's.
+    pub(crate) fn assume_umask(&mut self, umask: u32) {
+        self.umask = Some(umask);
+    }
+
     /// The build id and target that were set; empty if none.
     pub(crate) fn labels(&self) -> (&str, &str) {
         (&self.build, &self.target)
@@ -120,6 +126,11 @@ impl Context {
             None => self.place().map(Server::Root),
             Some(address) => server(address),
         }
+    }
+
+    /// Calls to that daemon, which is started where none runs and one is wanted.
+    pub(crate) fn session<'s>(&self, server: &'s Server) -> Result<Session<'s>, Failure> {
+        Ok(Session::new(server, self.timeout()?, !self.is_direct()))
     }
 
     /// What every request says of its caller.
@@ -141,21 +152,41 @@ impl Context {
     pub(crate) fn mutate(
         &mut self,
         server: &Server,
-        mut kinds: Vec<Kind>,
+        kinds: Vec<Kind>,
         verbose: bool,
     ) -> Result<(), Failure> {
-        let response = match self.is_direct() {
-            true => self.mutate_directly(server, kinds)?,
-            false => {
-                let context = self.request(server);
-                let mut session = Session::new(server, self.timeout()?);
-                match kinds.len() {
-                    1 => session.mutate(context, kinds.remove(0))?,
-                    _ => session.batch(context, kinds)?,
+        let response = self.apply(server, kinds)?;
+        self.tell(&response, verbose)
+    }
+
+    /// Has mutations done, in as many requests as it takes.
+    pub(crate) fn apply(
+        &mut self,
+        server: &Server,
+        kinds: Vec<Kind>,
+    ) -> Result<MutationResponse, Failure> {
+        if self.is_direct() {
+            return self.mutate_directly(server, kinds);
+        }
+        let mut session = self.session(server)?;
+        let (mut done, mut failed) = (MutationResponse::default(), None);
+        match Requests::of(kinds) {
+            Requests::Apart(kinds) => {
+                for kind in kinds {
+                    match session.mutate(self.request(server), kind) {
+                        Ok(response) => done.changes.extend(response.changes),
+                        Err(refused @ Failure::Refused { .. }) => failed = failed.or(Some(refused)),
+                        Err(failure) => return Err(failure),
+                    }
                 }
             }
-        };
-        self.tell(&response, verbose)
+            Requests::InOrder(batches) => {
+                for kinds in batches {
+                    done.changes.extend(session.batch(self.request(server), kinds)?.changes);
+                }
+            }
+        }
+        failed.map_or(Ok(done), Err)
     }
 
     fn mutate_directly(
@@ -167,13 +198,14 @@ impl Context {
         let tree = self.open_tree(server)?;
         let terms = convert::Terms { tree: &tree, umask, local: true };
         let mut effects = Effects::new(false);
-        for kind in kinds {
-            mutation::run(&mut *convert::mutation(kind, terms)?, &tree, &mut effects)?;
-        }
+        let done = kinds.into_iter().try_for_each(|kind| {
+            mutation::run(&mut *convert::mutation(kind, terms)?, &tree, &mut effects)
+        });
         // Nobody else will delete what was removed.
         for name in tree.staging().leftovers(false).unwrap_or_default() {
             let _ = tree.staging().delete(&name);
         }
+        done?;
         Ok(convert::response(effects.changes))
     }
 

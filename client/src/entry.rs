@@ -31,13 +31,16 @@ pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString
 macro_rules! entry_point {
     () => {
         /// Called by the C runtime.
+        ///
+        /// # Safety
+        /// `argv` must point to `argc` pointers to NUL-terminated strings.
         #[expect(unsafe_code, reason = "the C runtime calls this by its name")]
         #[unsafe(no_mangle)]
-        pub extern "C" fn main(
+        pub unsafe extern "C" fn main(
             argc: std::ffi::c_int,
             argv: *const *const std::ffi::c_char,
         ) -> std::ffi::c_int {
-            // SAFETY: the C runtime passes what the function asks for.
+            // SAFETY: the caller promises what the function asks for.
             let arguments = unsafe { $crate::entry::arguments(argc, argv) };
             $crate::run(arguments)
         }

@@ -12,6 +12,7 @@ pub mod failure;
 mod mode;
 mod output;
 mod place;
+mod requests;
 mod session;
 mod start;
 mod verbs;
@@ -31,13 +32,17 @@ pub fn verbs() -> &'static [&'static Verb] {
     verbs::ALL
 }
 
+const COMMON_FIRST: &str = "\
+The options --root, --server, --timeout, --build, --target and --json, which all commands have, may
+also come before the command.";
+
 /// The whole command line as clap knows it: for help, completions and manual pages.
 #[must_use]
 pub fn clap() -> clap::Command {
     let program = clap::Command::new("onewriter")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Makes the writes of parallel builds safe: one daemon owns every change of a build tree")
-        .after_help(EXIT_CODES)
+        .after_help(format!("{COMMON_FIRST}\n\n{EXIT_CODES}"))
         .max_term_width(100)
         .subcommand_required(true)
         .arg_required_else_help(true);
@@ -46,6 +51,7 @@ pub fn clap() -> clap::Command {
 
 /// Runs the program; its exit code. `arguments` begin with the program's name.
 pub fn run(arguments: Vec<OsString>) -> i32 {
+    let arguments = command::verb_first(arguments);
     let named = |name: &OsString| verbs::ALL.iter().find(|verb| name == verb.name);
     let Some(verb) = arguments.get(1).and_then(named) else { return explain(arguments) };
     match verb.parse(&arguments[2..]) {

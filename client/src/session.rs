@@ -13,13 +13,14 @@ use onewriter_proto::{
         SetAttributesRequest, SymlinkRequest, TouchRequest, mutation::Kind,
     },
 };
+use onewriter_tree::Reason;
 use prost::Message;
 
 use crate::{
     failure::{Failure, with_sources},
     place::Place,
     start,
-    wire::{Call, CallError, CallOptions, Connection, Socket},
+    wire::{Call, CallError, CallOptions, Connection, Socket, Status},
 };
 
 /// [`onewriter_proto::PROTOCOL`] as metadata has it.
@@ -27,6 +28,9 @@ const PROTOCOL: &str = "1";
 
 /// How often a request is begun anew on another connection.
 const ATTEMPTS: usize = 4;
+
+/// The pause before a request is brought to the successor of a daemon that is about to end.
+const SUCCESSION: Duration = Duration::from_millis(5);
 
 /// Where the daemon is.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ pub(crate) enum Server {
 pub(crate) struct Session<'a> {
     server: &'a Server,
     timeout: Duration,
+    may_start: bool,
     connection: Option<Connection<Socket>>,
 }
 
@@ -60,8 +65,9 @@ pub(crate) enum Repeat {
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(server: &'a Server, timeout: Duration) -> Self {
-        Self { server, timeout, connection: None }
+    /// `may_start`: start the daemon of a root where none runs.
+    pub(crate) fn new(server: &'a Server, timeout: Duration, may_start: bool) -> Self {
+        Self { server, timeout, may_start, connection: None }
     }
 
     /// A call of one message each way.
@@ -74,7 +80,8 @@ impl<'a> Session<'a> {
         self.attempt(repeat, |connection, options| connection.unary(method, request, options))
     }
 
-    /// A call whose messages `talk` sends and receives. It is made again only if nothing came back.
+    /// A call whose messages `talk` sends and receives. It is made again only if nothing came back;
+    /// a `talk` that cannot begin anew says [`CallError::Closed`] with `answered`.
     pub(crate) fn stream<T>(
         &mut self,
         method: &str,
@@ -91,12 +98,18 @@ impl<'a> Session<'a> {
         method: &str,
         request: &Q,
     ) -> Result<Option<R>, Failure> {
-        match self.dial() {
+        let deadline = Instant::now() + self.timeout;
+        match self.dial(deadline) {
             Ok(connection) => self.connection = Some(connection),
             Err(Dial::NoDaemon(_)) => return Ok(None),
             Err(Dial::Failed(failure)) => return Err(failure),
         }
-        self.unary(method, request, Repeat::Never).map(Some)
+        self.may_start = false;
+        match self.unary(method, request, Repeat::Never) {
+            // It ended just now.
+            Err(_) if matches!(self.dial(deadline), Err(Dial::NoDaemon(_))) => Ok(None),
+            answer => answer.map(Some),
+        }
     }
 
     fn attempt<T>(
@@ -105,10 +118,11 @@ impl<'a> Session<'a> {
         mut call: impl FnMut(&mut Connection<Socket>, &CallOptions<'_>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         let deadline = Instant::now() + self.timeout;
-        for attempt in 1.. {
+        let mut attempts = 0;
+        loop {
             let mut connection = match self.connection.take() {
                 Some(connection) => connection,
-                None => self.connect()?,
+                None => self.connect(deadline)?,
             };
             let left = deadline.saturating_duration_since(Instant::now());
             let options = CallOptions {
@@ -123,27 +137,44 @@ impl<'a> Session<'a> {
                 }
                 Err(error) => error,
             };
+            attempts += 1;
             // A daemon that ends, or was killed, breaks off; the next connection starts another.
             let again = match &error {
+                // It did nothing, and its successor waits for it to end.
+                CallError::Status(status) if self.has_successor(status) => {
+                    attempts -= 1;
+                    std::thread::sleep(SUCCESSION);
+                    Instant::now() < deadline
+                }
                 CallError::Refused | CallError::Closed { answered: false } => true,
                 CallError::Closed { answered: true } | CallError::Io { .. } => {
                     repeat == Repeat::Safe
                 }
                 _ => false,
             };
-            if !again || attempt == ATTEMPTS {
+            if !again || attempts == ATTEMPTS {
                 return Err(error.into());
             }
         }
-        unreachable!("the loop returns")
     }
 
-    fn connect(&self) -> Result<Connection<Socket>, Failure> {
-        match (self.dial(), self.server) {
+    /// Whether the daemon refused because it is about to end, and this client may start another.
+    fn has_successor(&self, status: &Status) -> bool {
+        let draining = Reason::Draining.as_str();
+        self.may_start
+            && matches!(self.server, Server::Root(_))
+            && status.info.as_ref().is_some_and(|info| info.reason == draining)
+    }
+
+    fn connect(&self, deadline: Instant) -> Result<Connection<Socket>, Failure> {
+        match (self.dial(deadline), self.server) {
             (Ok(connection), _) => Ok(connection),
+            (Err(Dial::NoDaemon(_)), Server::Root(_)) if !self.may_start => {
+                Err(Failure::Unreachable("no daemon runs, and none is to be started".into()))
+            }
             (Err(Dial::NoDaemon(_)), Server::Root(place)) => {
-                start::ensure(place.root(), || self.dial().is_ok())?;
-                self.dial().map_err(|error| match error {
+                start::ensure(place.root(), deadline, || self.dial(deadline).is_ok())?;
+                self.dial(deadline).map_err(|error| match error {
                     Dial::NoDaemon(why) => {
                         Failure::Unreachable(format!("the daemon was started and is gone: {why}"))
                     }
@@ -158,8 +189,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn dial(&self) -> Result<Connection<Socket>, Dial> {
-        let at = |path: &Path| Socket::connect_unix(path, Some(self.timeout)).map(Connection::new);
+    fn dial(&self, deadline: Instant) -> Result<Connection<Socket>, Dial> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let at = |path: &Path| Socket::connect_unix(path, Some(left)).map(Connection::new);
         let dialled = match self.server {
             Server::Unix(path) => at(path),
             Server::Root(place) => {

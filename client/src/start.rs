@@ -2,14 +2,15 @@
 
 use std::{
     env,
-    io::Read as _,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{ChildStderr, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use onewriter_tree::path::STATE_DIR;
+use onewriter_tree::{Error, path::STATE_DIR};
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{FlockOperation, Mode, OFlags, flock, open},
     io::Errno,
 };
@@ -20,17 +21,31 @@ use crate::failure::Failure;
 /// lock up with the client, however that ends.
 const START_LOCK: &str = "start.lock";
 
-/// How long the daemon may take to start.
+/// How long the daemon may take to start, however long the client may wait for other things.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// How much it may say when it does not start, in bytes.
+const COMPLAINT_MAX: usize = 64 * 1024;
 
 /// Makes sure that a daemon serves `root`. `answers` tells whether one does now: it is asked again
 /// when it is this client's turn.
-pub(crate) fn ensure(root: &Path, answers: impl Fn() -> bool) -> Result<(), Failure> {
-    let deadline = Instant::now() + LIMIT;
+pub(crate) fn ensure(
+    root: &Path,
+    deadline: Instant,
+    answers: impl Fn() -> bool,
+) -> Result<(), Failure> {
+    let deadline = deadline.min(Instant::now() + LIMIT);
     let path = root.join(STATE_DIR).join(START_LOCK);
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fail = |e: Errno| Failure::Unreachable(format!("cannot lock '{}': {e}", path.display()));
-    let lock = open(&path, flags, Mode::from_raw_mode(0o600)).map_err(fail)?;
+    let lock = open(&path, flags, Mode::from_raw_mode(0o600)).map_err(|errno| match errno {
+        // No daemon could serve it either.
+        Errno::ROFS | Errno::NOSPC | Errno::DQUOT => {
+            let path = Path::new(STATE_DIR).join(START_LOCK);
+            Error::io(path.as_os_str().as_bytes(), "cannot start the daemon", errno).into()
+        }
+        errno => fail(errno),
+    })?;
     loop {
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => break,
@@ -42,21 +57,20 @@ pub(crate) fn ensure(root: &Path, answers: impl Fn() -> bool) -> Result<(), Fail
                 }
             }
             Err(Errno::WOULDBLOCK) => {
-                let why = "another client has been starting the daemon for 30 s";
-                return Err(Failure::Unreachable(format!(
-                    "{why} ('{}' is locked)",
+                return Err(Failure::TimedOut(format!(
+                    "another client is still starting the daemon ('{}' is locked)",
                     path.display()
                 )));
             }
             Err(errno) => return Err(fail(errno)),
         }
     }
-    if answers() { Ok(()) } else { launch(root) }
+    if answers() { Ok(()) } else { launch(root, deadline) }
 }
 
 /// Runs `onewriterd --detach`, which returns when clients can connect. It is waited for, so that
 /// it leaves no zombie; the daemon itself is not its child any more by then, and inherits nothing.
-fn launch(root: &Path) -> Result<(), Failure> {
+fn launch(root: &Path, deadline: Instant) -> Result<(), Failure> {
     let program = program();
     let mut command = Command::new(&program);
     command.arg("--detach").arg("--root").arg(root).env_remove("ONEWRITER_ROOT");
@@ -67,18 +81,46 @@ fn launch(root: &Path) -> Result<(), Failure> {
             program.display()
         ))
     })?;
-    let mut complaint = String::new();
-    if let Some(stderr) = child.stderr.take() {
-        let _ = stderr.take(64 * 1024).read_to_string(&mut complaint);
-    }
+    let fail = |why: String| Failure::Unreachable(format!("the daemon did not start: {why}"));
+    let complaint = match child.stderr.take() {
+        Some(mut stderr) => complaint(&mut stderr, deadline)?,
+        None => String::new(),
+    };
     match child.wait() {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) if !complaint.is_empty() => {
-            Err(Failure::Unreachable(format!("the daemon did not start: {}", complaint.trim_end())))
+        Ok(_) if !complaint.is_empty() => Err(fail(complaint)),
+        Ok(status) => Err(fail(status.to_string())),
+        // A client whose starter ignores SIGCHLD has no children to ask: who says nothing is well.
+        Err(error) if error.raw_os_error() == Some(Errno::CHILD.raw_os_error()) => {
+            if complaint.is_empty() { Ok(()) } else { Err(fail(complaint)) }
         }
-        Ok(status) => Err(Failure::Unreachable(format!("the daemon did not start ({status})"))),
-        Err(error) => Err(Failure::Unreachable(format!("the daemon did not start: {error}"))),
+        Err(error) => Err(fail(error.to_string())),
     }
+}
+
+/// What the starting daemon says until it closes its standard error, which it does at its end.
+fn complaint(stderr: &mut ChildStderr, deadline: Instant) -> Result<String, Failure> {
+    let fail = |e: Errno| Failure::Unreachable(format!("the daemon cannot be heard: {e}"));
+    let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
+    while text.len() < COMPLAINT_MAX {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        let mut fds = [PollFd::new(&*stderr, PollFlags::IN)];
+        match poll(&mut fds, Some(&left)) {
+            Ok(0) => {
+                let why = "the daemon has not started in time (is another one stopped, or the disk stuck?)";
+                return Err(Failure::TimedOut(why.into()));
+            }
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(fail(errno)),
+            Ok(_) => {}
+        }
+        match rustix::io::retry_on_intr(|| rustix::io::read(&*stderr, &mut chunk)).map_err(fail)? {
+            0 => break,
+            n => text.extend_from_slice(&chunk[..n]),
+        }
+    }
+    Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
 }
 
 /// The daemon that belongs to this client: named by the environment, else beside it, else on PATH.

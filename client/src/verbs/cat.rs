@@ -8,7 +8,6 @@ use crate::{
     command::{Given, Verb},
     context::Context,
     failure::Failure,
-    session::Session,
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -33,7 +32,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
             path,
             ..ReadFileRequest::default()
         };
-        let mut session = Session::new(&server, context.timeout()?);
+        let mut session = context.session(&server)?;
         let mut printed = Ok(());
         session.stream("/onewriter.v1.Reading/ReadFile", |call| {
             call.send_last(&request)?;

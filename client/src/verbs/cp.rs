@@ -3,11 +3,18 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::Metadata,
-    os::unix::{ffi::OsStringExt as _, fs::MetadataExt as _},
+    os::unix::{
+        ffi::{OsStrExt as _, OsStringExt as _},
+        fs::MetadataExt as _,
+    },
     path::Path,
 };
 
-use onewriter_proto::v1::{MakeDirectories, Publication, Symlink, Time, Unchanged, mutation::Kind};
+use onewriter_proto::v1::{
+    MakeDirectories, ModeChange, MutationResponse, Publication, SetAttributes, Symlink, Time,
+    Unchanged, mutation::Kind,
+};
+use onewriter_tree::{Error, Reason};
 
 use super::{
     MANY,
@@ -50,6 +57,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let server = context.server()?;
     let copy = Copy {
         server: &server,
+        umask: context.umask(),
         preserve: given.has("preserve"),
         unchanged: unchanged(given, Unchanged::Touch)?,
     };
@@ -60,24 +68,29 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
             copy.publication(path, source)
         });
     }
+    let (mut waiting, mut done) = (Vec::new(), MutationResponse::default());
     for (source, path) in pairs {
-        let mut waiting = Vec::new();
+        copy.refuse_into_itself(Path::new(source), Path::new(&path))?;
         copy.tree(Path::new(source), Path::new(&path), &mut |kind| {
             waiting.push(kind);
-            if waiting.len() < BATCH {
-                return Ok(());
+            if waiting.len() == BATCH {
+                done.changes.extend(context.apply(&server, std::mem::take(&mut waiting))?.changes);
             }
-            context.mutate(&server, std::mem::take(&mut waiting), verbose)
+            Ok(())
         })?;
-        if !waiting.is_empty() {
-            context.mutate(&server, waiting, verbose)?;
-        }
     }
-    Ok(())
+    if !waiting.is_empty() {
+        done.changes.extend(context.apply(&server, waiting)?.changes);
+    }
+    context.tell(&done, verbose)
 }
+
+/// What a directory's owner needs to fill it.
+const FILLABLE: u32 = 0o300;
 
 struct Copy<'a> {
     server: &'a Server,
+    umask: u32,
     preserve: bool,
     unchanged: i32,
 }
@@ -93,6 +106,22 @@ impl Copy<'_> {
             follow: true,
             ..Publication::default()
         })
+    }
+
+    /// A copy that lies in its own source would never end.
+    fn refuse_into_itself(&self, source: &Path, path: &Path) -> Result<(), Failure> {
+        let (Server::Root(_), true) = (self.server, look(source, false)?.is_dir()) else {
+            return Ok(());
+        };
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        let named = path.ancestors().filter(|path| !path.as_os_str().is_empty());
+        let existing = named.chain([Path::new(".")]).find_map(real);
+        match (real(source), existing) {
+            (Some(source), Some(existing)) if existing.starts_with(&source) => {}
+            _ => return Ok(()),
+        }
+        let what = format!("'{}' lies in the directory that is to be copied", path.display());
+        Err(Error::new(Reason::Source, source.as_os_str().as_bytes(), what).into())
     }
 
     fn tree(
@@ -123,10 +152,13 @@ impl Copy<'_> {
                 false,
             )?));
         }
-        let mode = self.preserve.then(|| found.mode() & 0o7777);
+        let mode = match self.preserve {
+            true => found.mode() & 0o7777,
+            false => found.mode() & 0o777 & !self.umask,
+        };
         take(Kind::MakeDirectories(MakeDirectories {
-            paths: vec![to],
-            mode,
+            paths: vec![to.clone()],
+            mode: Some(mode | FILLABLE),
             ..MakeDirectories::default()
         }))?;
         let mut names: Vec<OsString> = std::fs::read_dir(source)
@@ -135,7 +167,16 @@ impl Copy<'_> {
         names.sort();
         names
             .into_iter()
-            .try_for_each(|name| self.tree(&source.join(&name), &path.join(&name), take))
+            .try_for_each(|name| self.tree(&source.join(&name), &path.join(&name), take))?;
+        if !self.preserve && mode | FILLABLE == mode {
+            return Ok(());
+        }
+        take(Kind::SetAttributes(SetAttributes {
+            paths: vec![to],
+            mode: Some(ModeChange { keep: 0, set: mode }),
+            mtime: self.preserve.then(|| mtime(&found)),
+            ..SetAttributes::default()
+        }))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use onewriter_proto::v1::{MakeDirectories, Publication, Unchanged, mutation::Kind};
+use onewriter_proto::v1::{
+    MakeDirectories, ModeChange, Outcome, Publication, SetAttributes, Unchanged, mutation::Kind,
+};
 
 use super::{
     MANY, cp,
@@ -41,12 +43,23 @@ installers may share directories and files.",
 
 fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let mode = mode::parse(given.text("mode")?.unwrap_or("755"), 0, 0)?;
+    // install(1) gives directories on the way 755, whatever the umask.
+    context.assume_umask(0o022);
     let server = context.server()?;
     let verbose = given.has("verbose");
     if given.has("directory") {
         let paths = server.paths(&given.operands)?;
         let make = MakeDirectories { paths, mode: Some(mode), ..MakeDirectories::default() };
-        return context.mutate(&server, vec![Kind::MakeDirectories(make)], verbose);
+        let mut made = context.apply(&server, vec![Kind::MakeDirectories(make)])?;
+        // Unlike mkdir, install sets the mode of what was there.
+        let existed = made.changes.extract_if(.., |c| c.outcome() == Outcome::Existed);
+        let paths: Vec<_> = existed.map(|change| change.path).collect();
+        if !paths.is_empty() {
+            let mode = Some(ModeChange { keep: 0, set: mode });
+            let set = SetAttributes { paths, mode, ..SetAttributes::default() };
+            made.changes.extend(context.apply(&server, vec![Kind::SetAttributes(set)])?.changes);
+        }
+        return context.tell(&made, verbose);
     }
     let default = if given.has("compare") { Unchanged::Keep } else { Unchanged::Touch };
     let unchanged = unchanged(given, default)?;

@@ -8,7 +8,6 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{path_fields, shown},
-    session::Session,
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -41,7 +40,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
         changes_only: given.has("changes"),
         ..ListJournalRequest::default()
     };
-    let mut session = Session::new(&server, context.timeout()?);
+    let mut session = context.session(&server)?;
     let mut printed = Ok(());
     session.stream("/onewriter.v1.Reading/ListJournal", |call| {
         call.send_last(&request)?;

@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::{IsTerminal as _, Read},
+    io::{IsTerminal as _, Read, Seek as _, SeekFrom},
     os::{
         fd::AsFd as _,
         unix::ffi::{OsStrExt as _, OsStringExt as _},
@@ -16,14 +16,15 @@ use onewriter_proto::v1::{
     PublishStreamResponse, Unchanged, mutation::Kind, publish_stream_request::Step as Out,
     publish_stream_response::Step as In,
 };
-use onewriter_tree::{CLIENT_PREFIX, Reason, Tree};
+use onewriter_tree::{CLIENT_PREFIX, Error, Reason, Tree};
+use rustix::io::Errno;
 
 use crate::{
     command::{Given, Opt, Verb},
     context::Context,
     failure::Failure,
     mode,
-    session::{Server, Session},
+    session::Server,
     wire::CallError,
 };
 
@@ -177,10 +178,26 @@ fn standard_input(
     }
     let tree = context.open_tree(server)?;
     let staged = Waiting::write(&tree, input)?;
-    let publish = PublishStaged { to: Some(to), name: staged.name.clone().into_bytes() };
-    context.mutate(server, vec![Kind::PublishStaged(publish)], verbose)?;
-    staged.published();
-    Ok(())
+    let publish = PublishStaged { to: Some(to.clone()), name: staged.name.clone().into_bytes() };
+    match context.mutate(server, vec![Kind::PublishStaged(publish)], verbose) {
+        // A daemon of somebody else, as for root: it takes content, not files.
+        Err(Failure::Refused { reason: Some(Reason::NotLocal), .. }) => {
+            let again = || {
+                let mut file = staged.file.try_clone()?;
+                file.seek(SeekFrom::Start(0)).map(|_| file)
+            };
+            let fail = |e: std::io::Error| Failure::Io(format!("the content cannot be read: {e}"));
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_reader(again().map_err(fail)?).map_err(fail)?;
+            let content = again().map_err(fail)?;
+            stream(context, server, &to, content, Some(hasher.finalize()), verbose)
+        }
+        done => {
+            done?;
+            staged.published();
+            Ok(())
+        }
+    }
 }
 
 /// Content that this client wrote into staging. It is locked, so that a daemon that starts at this
@@ -189,20 +206,25 @@ struct Waiting<'t> {
     tree: &'t Tree,
     name: String,
     published: bool,
-    _locked: File,
+    file: File,
 }
+
+/// Where it is, for people to read.
+const STAGING: &[u8] = b".onewriter/staging";
 
 impl<'t> Waiting<'t> {
     fn write(tree: &'t Tree, mut input: File) -> Result<Self, Failure> {
-        let fail =
-            |e: std::io::Error| Failure::Io(format!("the content cannot be put into staging: {e}"));
-        let staged = tree.staging().create(CLIENT_PREFIX).map_err(|e| fail(e.into()))?;
+        let refuse = |errno| Error::io(STAGING, "cannot put the content into staging", errno);
+        let fail = |e: std::io::Error| match Errno::from_io_error(&e) {
+            Some(errno) => Failure::from(refuse(errno)),
+            None => Failure::Io(format!("the content cannot be put into staging: {e}")),
+        };
+        let staged = tree.staging().create(CLIENT_PREFIX).map_err(refuse)?;
         let mut file = staged.file().try_clone().map_err(fail)?;
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
-            .map_err(|e| fail(e.into()))?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).map_err(refuse)?;
         std::io::copy(&mut input, &mut file).map_err(fail)?;
         let name = staged.leave().unwrap_or_default();
-        Ok(Self { tree, name, published: false, _locked: file })
+        Ok(Self { tree, name, published: false, file })
     }
 
     fn published(mut self) {
@@ -236,8 +258,8 @@ fn stream(
         to: Some(to.clone()),
         blake3: digest.map(|digest| digest.as_bytes().to_vec()),
     };
-    let mut session = Session::new(server, context.timeout()?);
-    let mut broken = None;
+    let mut session = context.session(server)?;
+    let (mut broken, mut taken) = (None, false);
     let response = session.stream("/onewriter.v1.Mutations/PublishStream", |call| {
         let step = |step| PublishStreamRequest { step: Some(step) };
         call.send(&step(Out::Begin(begin.clone())))?;
@@ -245,6 +267,10 @@ fn stream(
             && let Some(PublishStreamResponse { step: Some(In::Done(done)) }) = call.recv()?
         {
             return Ok(Some(done));
+        }
+        // What was read from a pipe cannot be read again: the rest alone must not be published.
+        if std::mem::replace(&mut taken, true) {
+            return Err(CallError::Closed { answered: true });
         }
         let mut size = 0;
         let mut buffer = BytesMut::zeroed(CHUNK);

@@ -13,7 +13,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{path_fields, shown},
-    session::{Repeat, Session},
+    session::Repeat,
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -39,7 +39,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
         paths.iter().map(describe).collect::<Result<_, Failure>>()?
     } else {
         let request = StatRequest { context: Some(context.request(&server)), paths, follow };
-        let mut session = Session::new(&server, context.timeout()?);
+        let mut session = context.session(&server)?;
         let response: StatResponse =
             session.unary("/onewriter.v1.Reading/Stat", &request, Repeat::Safe)?;
         response.stats

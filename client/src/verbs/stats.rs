@@ -7,7 +7,6 @@ use crate::{
     command::{Given, Verb},
     context::Context,
     failure::Failure,
-    session::Session,
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -22,7 +21,7 @@ pub(super) const VERB: Verb = Verb {
 
 fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
     let server = context.server()?;
-    let mut session = Session::new(&server, context.timeout()?);
+    let mut session = context.session(&server)?;
     let method = "/onewriter.v1.Administration/Statistics";
     let stats: Option<StatisticsResponse> =
         session.unary_if_running(method, &StatisticsRequest {})?;

@@ -8,7 +8,6 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{path_fields, shown},
-    session::Session,
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -23,7 +22,7 @@ pub(super) const VERB: Verb = Verb {
 
 fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
     let server = context.server()?;
-    let mut session = Session::new(&server, context.timeout()?);
+    let mut session = context.session(&server)?;
     let method = "/onewriter.v1.Administration/Status";
     let status: Option<StatusResponse> = session.unary_if_running(method, &StatusRequest {})?;
     match (status, context.is_json()) {

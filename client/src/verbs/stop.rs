@@ -9,7 +9,6 @@ use crate::{
     command::{Given, Verb},
     context::Context,
     failure::Failure,
-    session::Session,
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -27,7 +26,7 @@ fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
     let timeout = context.timeout()?;
     let method = "/onewriter.v1.Administration/Stop";
     let stopped: Option<StopResponse> =
-        Session::new(&server, timeout).unary_if_running(method, &StopRequest {})?;
+        context.session(&server)?.unary_if_running(method, &StopRequest {})?;
     if let Some(StopResponse { pid }) = stopped {
         wait_for_end(pid, timeout)?;
     }
