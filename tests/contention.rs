@@ -1,0 +1,228 @@
+//! Many at once: nobody fails for another's sake, and nobody sees anything half done.
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+};
+
+use crate::support::{Raw, Root, Running, reason_of};
+
+/// Some paths of a tree in which all paths overlap.
+fn deep_paths(seed: usize, count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(move |n| {
+        let n = n * 7 + seed;
+        format!("t/{}/{}/{}/{}", n % 3, n % 4, n % 5, n % 50)
+    })
+}
+
+#[test]
+fn client_processes_make_overlapping_trees() {
+    let root = Root::new();
+    let start = |seed: usize| -> Running {
+        let script = deep_paths(seed, 6).map(|path| format!("onewriter mkdir {path} && "));
+        let script = format!("{}:", script.collect::<String>());
+        root.client().start_program("/bin/sh", ["-c", &script])
+    };
+    for shell in (0..64).map(start).collect::<Vec<_>>() {
+        shell.done().ok();
+    }
+    assert!((0..64).flat_map(|seed| deep_paths(seed, 6)).all(|path| root.at(&path).is_dir()));
+    root.daemon();
+}
+
+#[test]
+fn clients_make_and_remove_overlapping_trees() {
+    let root = Root::new();
+    root.started();
+    let made = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for seed in 0..64 {
+            let (root, made) = (&root, &made);
+            scope.spawn(move || {
+                let mut raw = Raw::connect(root);
+                for path in deep_paths(seed, 200) {
+                    let answer = raw.mkdir(path.clone()).unwrap_or_else(|e| panic!("{path}: {e}"));
+                    made.fetch_add(
+                        answer.changes.iter().filter(|c| c.outcome == 1).count() as u64,
+                        Ordering::Relaxed,
+                    );
+                }
+            });
+        }
+    });
+    let exist = crate::support::shape(root.path()).len() as u64;
+    assert_eq!(made.load(Ordering::Relaxed), exist, "each directory is created once");
+    let status = root.run("status --json").json();
+    assert_eq!(status["locks"].as_array().map(Vec::len), Some(0), "no lock is left: {status}");
+}
+
+/// Looks at a file again and again: each byte must be that of the first, and the size the one
+/// that belongs to it.
+fn watch(path: &Path, over: &AtomicBool) -> u64 {
+    let mut seen = 0;
+    while !over.load(Ordering::Relaxed) {
+        let content = fs::read(path).expect("the file is there at every moment");
+        check(&content);
+        seen += 1;
+    }
+    seen
+}
+
+fn content(n: u8) -> Vec<u8> {
+    vec![n; 30_000 + usize::from(n) * 100]
+}
+
+#[track_caller]
+fn check(bytes: &[u8]) {
+    assert_eq!(bytes, content(bytes[0]), "half of one and half of another");
+}
+
+#[test]
+fn writers_of_one_file_are_never_seen_at_work() {
+    let root = Root::new();
+    root.started();
+    root.write("file", content(0));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watchers: Vec<_> =
+            (0..2).map(|_| scope.spawn(|| watch(&root.at("file"), &over))).collect();
+        let reader = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                check(&root.run("cat file").stdout);
+            }
+        });
+        let writers: Vec<_> = (1..=64)
+            .map(|n| {
+                let root = &root;
+                scope.spawn(move || {
+                    let source = root.outside(&format!("source{n}"));
+                    fs::write(&source, content(n)).unwrap();
+                    let mut raw = Raw::connect(root);
+                    for _ in 0..20 {
+                        raw.publish(&source, "file").unwrap();
+                    }
+                })
+            })
+            .collect();
+        // Programs too, from files and pipes.
+        for n in 100..116 {
+            root.client().input(content(n)).run("publish file").ok();
+        }
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        over.store(true, Ordering::Relaxed);
+        assert!(watchers.into_iter().all(|watcher| watcher.join().unwrap() > 0));
+        reader.join().unwrap();
+    });
+    check(&fs::read(root.at("file")).unwrap());
+    assert!(root.staging().is_empty());
+}
+
+#[test]
+fn publishers_and_removers_of_a_tree_do_not_fail_each_other() {
+    let root = Root::new();
+    root.started();
+    let source = root.write("source", content(7));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                if let Ok(bytes) = fs::read(root.at("tree/a/b/0")) {
+                    check(&bytes);
+                }
+            }
+        });
+        let publish = |n: usize| {
+            let mut raw = Raw::connect(&root);
+            for round in 0..60 {
+                raw.publish(&source, format!("tree/a/b/{}", (n + round) % 4)).unwrap();
+                raw.mkdir(format!("tree/c/{n}")).unwrap();
+            }
+        };
+        let remove = || {
+            let mut raw = Raw::connect(&root);
+            for _ in 0..60 {
+                raw.remove("tree").unwrap();
+            }
+        };
+        let workers: Vec<_> = (0..8)
+            .map(|n| scope.spawn(move || if n % 4 == 3 { remove() } else { publish(n) }))
+            .collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        over.store(true, Ordering::Relaxed);
+        watcher.join().unwrap();
+    });
+    root.run("rm -rf tree").ok();
+    crate::support::until("what was removed is deleted", || root.staging().is_empty());
+}
+
+#[test]
+fn a_directory_and_a_file_that_compete_for_a_name() {
+    let root = Root::new();
+    root.write("source", "x");
+    for round in 0..12 {
+        let name = format!("name{round}");
+        let start = |command: String| root.client().start(&command);
+        let clients: Vec<_> = (0..3)
+            .flat_map(|_| {
+                [
+                    (true, start(format!("mkdir --json {name}"))),
+                    (false, start(format!("publish --json source {name}"))),
+                ]
+            })
+            .collect();
+        let done: Vec<_> =
+            clients.into_iter().map(|(makes, client)| (makes, client.done())).collect();
+        let directory_won = root.at(&name).is_dir();
+        for (makes_directory, done) in done {
+            match (makes_directory == directory_won, makes_directory) {
+                (true, _) => done.ok().is_empty(),
+                (false, true) => {
+                    done.failed(1, "NOT_A_DIRECTORY");
+                    true
+                }
+                (false, false) => {
+                    done.failed(1, "IS_A_DIRECTORY");
+                    true
+                }
+            };
+        }
+    }
+}
+
+#[test]
+fn one_of_many_creates_what_must_be_new() {
+    let root = Root::new();
+    root.started();
+    for name in ["a", "b", "c", "d"] {
+        let clients: Vec<_> =
+            (0..8).map(|_| root.client().start(["mkdir", "--new", "--json", name])).collect();
+        let done: Vec<_> = clients.into_iter().map(Running::done).collect();
+        let (won, lost): (Vec<_>, Vec<_>) = done.into_iter().partition(|done| done.succeeded());
+        assert_eq!(won.len(), 1);
+        lost.iter().for_each(|done| done.failed(1, "EXISTS"));
+    }
+}
+
+#[test]
+fn who_waits_too_long_for_a_path_is_told_who_has_it() {
+    use std::io::Write as _;
+    let root = Root::new();
+    root.started();
+    // A stream that has begun does not hold its path: only its finish takes the lock.
+    let mut first = std::process::Command::new(crate::support::ONEWRITER)
+        .args(["publish", "--server=unix:.onewriter/daemon.sock", "file"])
+        .current_dir(root.path())
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = first.stdin.take().unwrap();
+    pipe.write_all(&vec![1; 1 << 20]).unwrap();
+    root.client().input("second").run("publish file --timeout 20").ok();
+    assert_eq!(root.read("file"), "second");
+    drop(pipe);
+    assert!(first.wait().unwrap().success());
+    assert_eq!(fs::metadata(root.at("file")).unwrap().len(), 1 << 20);
+    assert_eq!(reason_of(Raw::connect(&root).mkdir("file")), "NOT_A_DIRECTORY");
+}

@@ -1,0 +1,207 @@
+//! Daemons and clients that die in the middle: whoever is left says so and goes on, and what was
+//! to be published is wholly there or not at all.
+
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::net::{UnixListener, UnixStream},
+    thread,
+    time::Duration,
+};
+
+use crate::support::{LIMIT, Process, Root, accept_from, until};
+
+const OLD: u8 = b'o';
+const NEW: u8 = b'n';
+const SIZE: usize = 8 << 20;
+
+/// A root with a published file of old content, and a source of new.
+fn prepared() -> Root {
+    let root = Root::new();
+    fs::write(root.outside("source"), vec![NEW; SIZE]).unwrap();
+    root.write("target", vec![OLD; SIZE]);
+    root
+}
+
+fn publish(root: &Root) -> [std::ffi::OsString; 3] {
+    ["publish".into(), root.outside("source").into(), "target".into()]
+}
+
+/// The target is all old or all new; which.
+fn whole(root: &Root) -> u8 {
+    let content = fs::read(root.at("target")).unwrap();
+    assert_eq!(content.len(), SIZE);
+    assert!(content.iter().all(|b| *b == content[0]), "the target is half old, half new");
+    content[0]
+}
+
+/// Waits until a client has said to the daemon what it wants.
+fn waits(client: Process) {
+    until("the client waits for the daemon", || {
+        client.field(3) == "S"
+            && client
+                .descriptors()
+                .iter()
+                .any(|(_, to)| to.to_string_lossy().starts_with("socket:"))
+    });
+}
+
+#[test]
+fn a_daemon_that_is_killed_before_it_answers_is_replaced() {
+    let root = prepared();
+    let daemon = root.started();
+    daemon.stop();
+    let client = root.client().start(publish(&root));
+    waits(Process(client.id()));
+    daemon.kill();
+    client.done().ok();
+    assert_eq!(whole(&root), NEW);
+    assert_ne!(root.daemon(), daemon);
+}
+
+#[test]
+fn a_daemon_that_is_killed_at_any_moment_leaves_old_or_new() {
+    let root = prepared();
+    for round in 0..25 {
+        fs::write(root.at("target"), vec![OLD; SIZE]).unwrap();
+        let daemon = root.started();
+        let client = root.client().start(publish(&root));
+        thread::sleep(Duration::from_micros(round * 1_300 % 20_000));
+        daemon.kill();
+        let done = client.done();
+        let now = whole(&root);
+        assert!(!done.succeeded() || now == NEW, "{done}");
+        assert!(done.succeeded() || matches!(done.code(), Some(4 | 6)), "{done}");
+        if !done.succeeded() {
+            assert!(!done.stderr.is_empty());
+            root.run(publish(&root)).ok();
+        }
+    }
+    root.run("stop").ok();
+    root.started();
+    until("what was left in staging is cleared away", || root.staging().is_empty());
+}
+
+#[test]
+fn a_daemon_that_is_killed_mid_stream_publishes_nothing() {
+    let root = prepared();
+    let daemon = root.started();
+    let script = "mkfifo ../gate; { head -c 3000000 /dev/zero; cat ../gate; } |
+        onewriter publish --json --server=unix:.onewriter/daemon.sock target";
+    let client = root.client().start_program("/bin/sh", ["-c", script]);
+    until("the daemon writes what arrives", || {
+        daemon.descriptors().iter().any(|(_, path)| {
+            path.to_string_lossy().contains("staging/")
+                || path.to_string_lossy().contains("(deleted)")
+        })
+    });
+    daemon.kill();
+    // Nobody reads it to its end, once the client has given up.
+    let _ = fs::write(root.outside("gate"), vec![NEW; SIZE]);
+    client.done().failed(6, "BROKEN");
+    assert_eq!(whole(&root), OLD);
+}
+
+#[test]
+fn a_client_that_goes_away_mid_stream_publishes_nothing() {
+    let root = prepared();
+    let daemon = root.started();
+    fs::write(root.outside("part"), vec![NEW; 3_000_000]).unwrap();
+    let script = "mkfifo ../gate; { cat ../part; cat ../gate; } |
+        exec onewriter publish --server=unix:.onewriter/daemon.sock target";
+    let shell = root.client().start_program("/bin/sh", ["-c", script]);
+    let holds = || {
+        daemon.descriptors().iter().any(|(_, path)| {
+            path.to_string_lossy().contains("staging/")
+                || path.to_string_lossy().contains("(deleted)")
+        })
+    };
+    until("the daemon writes what arrives", holds);
+    let clients = crate::support::children_named(shell.id(), "onewriter");
+    clients[0].kill();
+    until("the daemon lets go of it", || !holds());
+    assert_eq!(whole(&root), OLD);
+    assert!(root.staging().is_empty());
+    let status = root.run("status --json").json();
+    assert_eq!(status["locks"].as_array().map(Vec::len), Some(0), "{status}");
+    fs::write(root.outside("gate"), "").unwrap();
+}
+
+#[test]
+fn a_client_that_is_killed_while_it_writes_into_staging_leaves_it_to_be_cleared() {
+    let root = prepared();
+    root.started();
+    let shell = root.client().start_program(
+        "/bin/sh",
+        [
+            "-c",
+            "mkfifo ../gate; { head -c 100000 /dev/zero; cat ../gate; } | onewriter publish target",
+        ],
+    );
+    until("the client writes into staging", || !root.staging().is_empty());
+    let clients = crate::support::children_named(shell.id(), "onewriter");
+    assert_eq!(clients.len(), 1);
+    root.run("stop").ok();
+    root.started();
+    assert_eq!(root.staging().len(), 1, "a daemon that starts leaves alone what is being written");
+    clients[0].kill();
+    root.run("stop").ok();
+    root.started();
+    until("staging is cleared", || root.staging().is_empty());
+    assert_eq!(whole(&root), OLD);
+    fs::write(root.outside("gate"), "").unwrap();
+}
+
+#[test]
+fn a_killed_client_holds_no_lock() {
+    let root = prepared();
+    let daemon = root.started();
+    daemon.stop();
+    let client = root.client().start(publish(&root));
+    waits(Process(client.id()));
+    Process(client.id()).signal(rustix::process::Signal::KILL);
+    assert!(Process(client.id()).ends_within(LIMIT));
+    daemon.signal(rustix::process::Signal::CONT);
+    root.run("rm target").ok();
+}
+
+#[test]
+fn a_stream_that_broke_off_is_not_continued_on_another_connection() {
+    let root = prepared();
+    root.started();
+    let socket = root.outside("proxy.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let server = format!("--server=unix:{}", socket.display());
+    fs::write(root.outside("part"), vec![NEW; SIZE]).unwrap();
+    let script = format!("onewriter publish --json {server} target <../part");
+    let client = root.client().start_program("/bin/sh", ["-c", &script]);
+    let shell = Process(client.id());
+    // A server that takes a part and dies; the next at its address is well.
+    let (mut first, _) = listener.accept().unwrap();
+    first.read_exact(&mut vec![0; 50_000]).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while let Some(next) = accept_from(&listener, shell) {
+                relay(next, &root);
+            }
+        });
+        drop(first);
+    });
+    let done = client.done();
+    assert!(matches!(done.code(), Some(4 | 6)), "{done}");
+    assert_eq!(whole(&root), OLD);
+}
+
+/// Lets a connection talk to the daemon, until either has enough.
+fn relay(client: UnixStream, root: &Root) {
+    let daemon = UnixStream::connect(root.at(".onewriter/daemon.sock")).unwrap();
+    fn pass(mut from: &UnixStream, mut to: &UnixStream) {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Both);
+        let _ = from.shutdown(std::net::Shutdown::Both);
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| pass(&client, &daemon));
+        scope.spawn(|| pass(&daemon, &client));
+    });
+}

@@ -1,0 +1,22 @@
+//! The programs from outside: real clients, real daemons, real makes, each test in a build root of
+//! its own.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests set up, and look at, the tree behind its back"
+)]
+#![allow(unreachable_pub, missing_docs, reason = "nobody but these tests uses it")]
+
+mod support;
+
+mod bad_input;
+mod builds;
+mod commands;
+mod contention;
+mod direct;
+mod ending;
+mod faults;
+mod inheritance;
+mod interrupted;
+mod modes;
+mod starting;
+mod versions;
