@@ -19,8 +19,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat, mkdirat, openat, renameat,
-        statat, unlinkat,
+        AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, linkat, mkdirat, openat,
+        renameat, renameat_with, statat, unlinkat,
     },
     io::Errno,
 };
@@ -197,7 +197,16 @@ impl Staged {
     }
 
     /// Puts the file at `name` in `dir` in one step, in the place of what is there.
-    pub(crate) fn place_over(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+    ///
+    /// A file whose content is `synced` is renamed over it. One that is not is exchanged with it:
+    /// ext4 would write the content out at such a rename, against a power cut, which takes as long
+    /// as all the rest together and is not what a publish promises that is not durable.
+    pub(crate) fn place_over(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        synced: bool,
+    ) -> Result<(), Errno> {
         if self.name.is_none() {
             let temporary = Staging::fresh_name("s-");
             linkat(
@@ -210,9 +219,30 @@ impl Staged {
             self.name = Some(temporary);
         }
         let staged = self.name.as_deref().unwrap_or_default();
+        if !synced && self.exchange(staged, dir, name)? {
+            self.name = None;
+            return Ok(());
+        }
         renameat(&self.staging.dir, staged, dir, name)?;
         self.name = None;
         Ok(())
+    }
+
+    /// Exchanges the file with what is at `name` in `dir`, and removes that. `false` if nothing is there, or the
+    /// filesystem cannot do it. Never takes a directory away.
+    fn exchange(&self, staged: &str, dir: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Errno> {
+        let exchange =
+            || renameat_with(&self.staging.dir, staged, dir, name, RenameFlags::EXCHANGE);
+        match exchange() {
+            Ok(()) => {}
+            Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(false),
+            Err(errno) => return Err(errno),
+        }
+        match unlinkat(&self.staging.dir, staged, AtFlags::empty()) {
+            // A directory came to stand there since it was looked at: put it back.
+            Err(Errno::ISDIR | Errno::PERM) => exchange().and(Err(Errno::ISDIR)),
+            _ => Ok(true),
+        }
     }
 }
 
@@ -221,5 +251,26 @@ impl Drop for Staged {
         if let Some(name) = self.name.take() {
             let _ = unlinkat(&self.staging.dir, &*name, AtFlags::empty());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Tree, tests::Root};
+
+    #[test]
+    fn an_exchange_takes_no_directory_away() {
+        let root = Root::new();
+        let tree: &Tree = &root.tree;
+        root.dir("there/full");
+        let mut staged = tree.staging().create("s-").unwrap();
+        let dir = tree.dir(b"").unwrap();
+        for synced in [false, true] {
+            let placed = staged.place_over(std::os::fd::AsFd::as_fd(&dir), b"there", synced);
+            assert_eq!(placed, Err(rustix::io::Errno::ISDIR));
+        }
+        drop(staged);
+        assert!(root.path("there/full").is_dir());
+        assert!(tree.staging().leftovers(true).unwrap().is_empty());
     }
 }

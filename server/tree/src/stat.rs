@@ -44,13 +44,8 @@ pub struct Stat {
 
 /// Describes `path`; `None` in place of it if nothing is there. Also says where it really is.
 pub fn stat(tree: &Tree, path: &RelPath, last: Last) -> Result<(RelPath, Option<Stat>), Error> {
-    match open_any(tree, path, last, OFlags::PATH | OFlags::NOFOLLOW)? {
-        (real, None) => Ok((real, None)),
-        (real, Some(file)) => {
-            let stat = describe_open(&file, &real)?;
-            Ok((real, Some(stat)))
-        }
-    }
+    let (real, found) = open_any(tree, path, last, OFlags::PATH | OFlags::NOFOLLOW)?;
+    Ok((real, found.map(|(_, stat)| stat)))
 }
 
 /// Opens a regular file for reading; symbolic links are followed, inside the root.
@@ -58,8 +53,8 @@ pub fn open_file(tree: &Tree, path: &RelPath) -> Result<(File, Stat), Error> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let refuse =
         |path: &RelPath, reason, why: &str| Err(Error::new(reason, path.for_syscall(), why));
-    let (real, file) = match open_any(tree, path, Last::Follow, flags) {
-        Ok((real, Some(file))) => (real, file),
+    let (real, file, stat) = match open_any(tree, path, Last::Follow, flags) {
+        Ok((real, Some((file, stat)))) => (real, file, stat),
         Ok((real, None)) => return refuse(&real, Reason::NotFound, "it does not exist"),
         // A socket.
         Err(e) if e.errno == Some(Errno::NXIO) => {
@@ -67,8 +62,6 @@ pub fn open_file(tree: &Tree, path: &RelPath) -> Result<(File, Stat), Error> {
         }
         Err(error) => return Err(error),
     };
-    // Of what was opened, not of what the path leads to by now.
-    let stat = describe_open(&file, &real)?;
     match stat.kind {
         FileType::RegularFile => Ok((file.into(), stat)),
         FileType::Directory => refuse(&real, Reason::IsADirectory, "it is a directory"),
@@ -79,21 +72,27 @@ pub fn open_file(tree: &Tree, path: &RelPath) -> Result<(File, Stat), Error> {
     }
 }
 
+/// Opens what `path` leads to, and describes that very thing; `None` if nothing is there.
 fn open_any(
     tree: &Tree,
     path: &RelPath,
     last: Last,
     flags: OFlags,
-) -> Result<(RelPath, Option<OwnedFd>), Error> {
+) -> Result<(RelPath, Option<(OwnedFd, Stat)>), Error> {
     for _ in 0..MAX_RESOLUTIONS {
         let real = tree.canonicalize(path, last)?;
         match tree.open_at(real.as_bytes(), flags) {
-            Ok(file) => return Ok((real, Some(file))),
+            Ok(file) => {
+                let stat = describe_open(&file, &real)?;
+                if last == Last::Keep || stat.kind != FileType::Symlink {
+                    return Ok((real, Some((file, stat))));
+                }
+            }
             Err(Errno::NOENT | Errno::NOTDIR) => {
                 tree.check_root(path)?;
                 return Ok((real, None));
             }
-            // A symbolic link came to stand on the way.
+            // A symbolic link came to stand there, or on the way.
             Err(Errno::LOOP) => {}
             Err(e) => return Err(Error::io(real.for_syscall(), "cannot open it", e)),
         }

@@ -188,6 +188,11 @@ impl Effects {
         Self { durable, ..Self::default() }
     }
 
+    /// Whether what is done is synchronised with the disk before it is called done.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
     /// The handles to be synchronised before the next step, which are forgotten here.
     pub fn take_unsynced(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.unsynced)

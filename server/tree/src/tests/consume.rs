@@ -135,6 +135,15 @@ fn a_failure_leaves_the_source_as_it_was() {
         assert_eq!(root.run(publish).unwrap_err().reason, reason);
         assert_eq!(mode(&root.outside("s")), 0o640);
     }
+    // Also one that is noticed only when the source is about to go.
+    root.mkdir("locked");
+    chmod(&root.path("locked"), 0o500);
+    let error = unprivileged(root.outside.path(), || {
+        let mut publish = Publish::new(rel("locked/new/f"), local(&root.outside("s"), true));
+        (publish.mode, publish.parents) = (Some(0o777), true);
+        root.run(publish).unwrap_err()
+    });
+    assert_eq!((error.reason, mode(&root.outside("s"))), (Reason::Permission, 0o640));
     root.assert_staging_empty();
 }
 

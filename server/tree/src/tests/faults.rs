@@ -199,6 +199,28 @@ fn another_mount_of_the_same_filesystem() {
     root.assert_staging_empty();
 }
 
+/// A mount inside of a removed tree goes out of sight with it; what is on it is not deleted.
+#[test]
+fn a_mount_inside_of_a_removed_tree() {
+    if !in_own_namespace("a_mount_inside_of_a_removed_tree") {
+        return;
+    }
+    let root = Root::on_tmpfs("size=1m");
+    root.mkdir("t/mounted");
+    root.mkdir("t/other");
+    let other = root.outside("other");
+    fs::create_dir_all(other.join("sub")).unwrap();
+    fs::write(other.join("sub/file"), "").unwrap();
+    mount(&["--bind", other.to_str().unwrap()], &root.path("t/mounted"));
+    let (recursive, allow_missing, directory) = (true, false, false);
+    root.run(Remove { path: rel("t"), recursive, allow_missing, directory }).unwrap();
+    let [name] = &root.tree.staging().leftovers(false).unwrap()[..] else { panic!() };
+    assert_eq!(root.tree.staging().delete(name), Err(rustix::io::Errno::XDEV));
+    assert!(other.join("sub/file").exists());
+    let left = root.path(".onewriter/staging").join(str::from_utf8(name).unwrap());
+    assert_eq!(names(&left), ["mounted"], "the rest is gone");
+}
+
 #[test]
 fn a_root_that_was_removed() {
     let root = Root::new();

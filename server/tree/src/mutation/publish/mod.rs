@@ -159,7 +159,8 @@ impl Mutation for Publish {
                 if copy.name().is_some() {
                     put.inherit_group(copy.file(), &dir);
                 }
-                place(&mut copy, &dir, name, self.must_create).map_err(Step::from)
+                place(&mut copy, &dir, name, self.must_create, effects.is_durable())
+                    .map_err(Step::from)
             }
             Content::Source(file) => {
                 match self.source {

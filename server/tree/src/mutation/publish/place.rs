@@ -72,6 +72,7 @@ pub(super) fn place(
     dir: &Dir<'_>,
     name: &[u8],
     must_create: bool,
+    durable: bool,
 ) -> Result<bool, Errno> {
     // A nameless file can take a free name at once.
     let nameless = staged.name().is_none();
@@ -81,5 +82,5 @@ pub(super) fn place(
             done => return done.map(|()| false),
         }
     }
-    staged.place_over(dir.as_fd(), name).map(|()| nameless)
+    staged.place_over(dir.as_fd(), name, durable).map(|()| nameless)
 }

@@ -119,7 +119,9 @@ impl Source {
                 effects.record(path, Outcome::Removed);
                 effects.touched(&from_dir)?;
             }
-            Self::Staged(staged) => drop(place(staged, dir, name, must_create)?),
+            Self::Staged(staged) => {
+                place(staged, dir, name, must_create, effects.is_durable())?;
+            }
         }
         Ok(())
     }
