@@ -6,6 +6,8 @@ use crate::support::{Root, Setup, each, median, row, time};
 
 pub(crate) fn figures(setup: &Setup) {
     let root = Root::new(setup, "process");
+    // A command with a directory of its own would be forked, which costs as much as it does itself.
+    std::env::set_current_dir(root.path()).expect("the root can be entered");
     let at = |name: &str| root.path().join(name);
     for (name, seed) in [("one", 1u8), ("two", 2)] {
         let content: Vec<u8> =
@@ -14,9 +16,11 @@ pub(crate) fn figures(setup: &Setup) {
     }
     let tool = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(root.path());
+        command.args(arguments);
         command
     };
+    let client = setup.bin.join("onewriter");
+    let ours = |arguments: &[&str]| tool(client.to_str().expect("UTF-8"), arguments);
     root.onewriter(&["mkdir", "there"]);
     root.onewriter(&["publish", "one", "same"]);
     time(&mut tool("/usr/bin/install", &["-C", "-D", "one", "same.install"]));
@@ -24,13 +28,13 @@ pub(crate) fn figures(setup: &Setup) {
     // Source files take turns, so that a changed file changes every time.
     let source = |round: usize| if round.is_multiple_of(2) { "one" } else { "two" };
     let rows: [&dyn Fn(usize) -> Command; 10] = [
-        &|_| root.command(&["mkdir", "there"]),
+        &|_| ours(&["mkdir", "there"]),
         &|_| tool("/usr/bin/mkdir", &["-p", "there"]),
-        &|round| root.command(&["mkdir", &format!("ours.{round}")]),
+        &|round| ours(&["mkdir", &format!("ours.{round}")]),
         &|round| tool("/usr/bin/mkdir", &["-p", &format!("theirs.{round}")]),
-        &|_| root.command(&["publish", "one", "same"]),
+        &|_| ours(&["publish", "one", "same"]),
         &|_| tool("/usr/bin/install", &["-C", "-D", "one", "same.install"]),
-        &|round| root.command(&["publish", source(round), "changed"]),
+        &|round| ours(&["publish", source(round), "changed"]),
         &|round| tool("/usr/bin/install", &["-D", source(round), "changed.install"]),
         &|round| {
             let script = format!("cp {} changed.new && mv changed.new changed.cp", source(round));
@@ -54,4 +58,5 @@ pub(crate) fn figures(setup: &Setup) {
     show("publish of a changed 4 KiB file", 6, 7, "us install -D", Some(0.6));
     show("publish of a changed 4 KiB file", 6, 8, "us cp + mv", Some(0.3));
     show("(a process that does nothing)", 9, 1, "us mkdir -p", None);
+    std::env::set_current_dir("/").expect("the root can be left");
 }

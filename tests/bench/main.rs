@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         eprintln!("figures: --bin DIR is needed: the directory of the installed programs");
         return ExitCode::from(2);
     };
-    let setup = Setup { bin, quick };
+    let setup = Setup { bin: std::path::absolute(bin).expect("a working directory"), quick };
     for (name, figures) in SECTIONS {
         if wanted.is_empty() || wanted.iter().any(|w| w == name) {
             println!("\n{name}");

@@ -253,24 +253,3 @@ impl Drop for Staged {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::{Tree, tests::Root};
-
-    #[test]
-    fn an_exchange_takes_no_directory_away() {
-        let root = Root::new();
-        let tree: &Tree = &root.tree;
-        root.dir("there/full");
-        let mut staged = tree.staging().create("s-").unwrap();
-        let dir = tree.dir(b"").unwrap();
-        for synced in [false, true] {
-            let placed = staged.place_over(std::os::fd::AsFd::as_fd(&dir), b"there", synced);
-            assert_eq!(placed, Err(rustix::io::Errno::ISDIR));
-        }
-        drop(staged);
-        assert!(root.path("there/full").is_dir());
-        assert!(tree.staging().leftovers(true).unwrap().is_empty());
-    }
-}

@@ -148,3 +148,18 @@ fn no_descriptor_is_left_open() {
     }
     assert_eq!(open_in_root(), before);
 }
+
+#[test]
+fn a_file_takes_no_directory_away() {
+    let root = Root::new();
+    root.mkdir("there/full");
+    let mut staged = root.tree.staging().create("s-").unwrap();
+    let dir = root.tree.dir(b"").unwrap();
+    for synced in [false, true] {
+        let placed = staged.place_over(std::os::fd::AsFd::as_fd(&dir), b"there", synced);
+        assert_eq!(placed, Err(rustix::io::Errno::ISDIR));
+    }
+    drop(staged);
+    assert!(root.path("there/full").is_dir());
+    assert!(root.tree.staging().leftovers(true).unwrap().is_empty());
+}
