@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use crate::support::{Raw, Root, Running, reason_of};
+use crate::support::{Raw, Root, Running, until};
 
 /// Some paths of a tree in which all paths overlap.
 fn deep_paths(seed: usize, count: usize) -> impl Iterator<Item = String> {
@@ -154,7 +154,7 @@ fn publishers_and_removers_of_a_tree_do_not_fail_each_other() {
         watcher.join().unwrap();
     });
     root.run("rm -rf tree").ok();
-    crate::support::until("what was removed is deleted", || root.staging().is_empty());
+    until("what was removed is deleted", || root.staging().is_empty());
 }
 
 #[test]
@@ -206,23 +206,51 @@ fn one_of_many_creates_what_must_be_new() {
 }
 
 #[test]
-fn who_waits_too_long_for_a_path_is_told_who_has_it() {
-    use std::io::Write as _;
+fn a_stream_that_takes_its_time_keeps_nobody_from_its_path() {
     let root = Root::new();
     root.started();
-    // A stream that has begun does not hold its path: only its finish takes the lock.
-    let mut first = std::process::Command::new(crate::support::ONEWRITER)
-        .args(["publish", "--server=unix:.onewriter/daemon.sock", "file"])
-        .current_dir(root.path())
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut pipe = first.stdin.take().unwrap();
-    pipe.write_all(&vec![1; 1 << 20]).unwrap();
+    let script = "mkfifo ../gate; { head -c 1000000 /dev/zero; cat ../gate; } |
+        onewriter publish --server=unix:.onewriter/daemon.sock file";
+    let slow = root.client().start_program("/bin/sh", ["-c", script]);
+    until("the first stream has begun", || {
+        root.client().json(["status"; 1]).json()["connections"].as_u64() > Some(1)
+    });
     root.client().input("second").run("publish file --timeout 20").ok();
     assert_eq!(root.read("file"), "second");
-    drop(pipe);
-    assert!(first.wait().unwrap().success());
-    assert_eq!(fs::metadata(root.at("file")).unwrap().len(), 1 << 20);
-    assert_eq!(reason_of(Raw::connect(&root).mkdir("file")), "NOT_A_DIRECTORY");
+    fs::write(root.outside("gate"), "").unwrap();
+    slow.done().ok();
+    assert_eq!(fs::metadata(root.at("file")).unwrap().len(), 1_000_000);
+}
+
+#[test]
+fn what_is_told_of_a_path_adds_up() {
+    use onewriter_proto::v1::{MutationResponse, Outcome};
+    let root = Root::new();
+    root.started();
+    let source = root.write("source", content(3));
+    let (created, removed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let count = |counter: &AtomicU64, outcome: Outcome, answer: MutationResponse| {
+        let found = answer.changes.iter().filter(|c| c.path == b"hot" && c.outcome() == outcome);
+        counter.fetch_add(found.count() as u64, Ordering::Relaxed);
+    };
+    thread::scope(|scope| {
+        for n in 0..8 {
+            let (root, source, count, created, removed) =
+                (&root, &source, &count, &created, &removed);
+            scope.spawn(move || {
+                let mut raw = Raw::connect(root);
+                for _ in 0..150 {
+                    if n % 2 == 0 {
+                        count(created, Outcome::Created, raw.publish(source, "hot").unwrap());
+                    } else {
+                        count(removed, Outcome::Removed, raw.remove("hot").unwrap());
+                    }
+                }
+            });
+        }
+    });
+    let left = u64::from(root.at("hot").exists());
+    let (created, removed) = (created.into_inner(), removed.into_inner());
+    assert_eq!(created, removed + left, "who made or removed it, said so");
+    assert!(removed > 0);
 }

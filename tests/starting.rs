@@ -1,19 +1,27 @@
 //! The daemon is there when a client needs it: started by whoever comes first, once, whatever an
 //! earlier one left behind.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use crate::support::{ONEWRITER, ONEWRITERD, Root, Running, programs, until};
 
 #[test]
 fn any_number_of_clients_at_once_start_one_daemon() {
     let root = Root::new();
-    let start = |n: usize| root.client().start(["mkdir", &format!("d/{n}")]);
+    let counter = counting_daemon(&root);
+    let start = |n: usize| {
+        root.client().env("ONEWRITER_DAEMON", &counter).start(["mkdir", &format!("d/{n}")])
+    };
     let clients: Vec<Running> = (0..64).map(start).collect();
     for client in clients {
         client.done().ok();
     }
     root.daemon();
+    assert_eq!(starts(&root), 1, "no client starts what another starts already");
     assert_eq!(fs::read_dir(root.at("d")).unwrap().count(), 64);
 }
 
@@ -87,15 +95,10 @@ fn a_daemon_that_fails_to_start_is_quoted() {
 #[test]
 fn the_environment_may_name_the_daemon() {
     let root = Root::new();
-    let script = format!(
-        "#!/bin/sh\necho started >>{}\nexec {ONEWRITERD} \"$@\"\n",
-        root.outside("mark").display()
-    );
-    let wrapper = root.outside("wrapper");
-    executable(&wrapper, script);
-    root.client().env("ONEWRITER_DAEMON", &wrapper).run("mkdir d").ok();
-    root.client().env("ONEWRITER_DAEMON", &wrapper).run("mkdir e").ok();
-    assert_eq!(fs::read_to_string(root.outside("mark")).unwrap(), "started\n");
+    let counter = counting_daemon(&root);
+    root.client().env("ONEWRITER_DAEMON", &counter).run("mkdir d").ok();
+    root.client().env("ONEWRITER_DAEMON", &counter).run("mkdir e").ok();
+    assert_eq!(starts(&root), 1);
 }
 
 #[test]
@@ -149,7 +152,17 @@ fn without_a_root_nothing_is_done() {
     assert_eq!(nowhere.daemons(), []);
 }
 
-fn executable(path: &Path, script: String) {
-    fs::write(path, script).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+/// A daemon that notes down each time that it is started.
+fn counting_daemon(root: &Root) -> PathBuf {
+    let (program, mark) = (root.outside("counting-daemon"), root.outside("starts"));
+    let script =
+        format!("#!/bin/sh\necho started >>{}\nexec {ONEWRITERD} \"$@\"\n", mark.display());
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+/// How often it was.
+fn starts(root: &Root) -> usize {
+    fs::read_to_string(root.outside("starts")).unwrap().lines().count()
 }
