@@ -123,3 +123,32 @@ fn a_server_cannot_be_named_without_using_it() {
     let named = root.client().direct().env("ONEWRITER_SERVER", "unix:/tmp/x.sock");
     named.json("mkdir d").failed(2, "USAGE");
 }
+
+#[test]
+fn where_no_build_root_is_a_makefile_stays_usable() {
+    let place = Root::uninitialised("no/root");
+    place.write("f", "content");
+    place.write("old", "old");
+    let run = |args: &str| drop(place.client().direct().run(args).ok());
+    run("mkdir -p a/b ../beside");
+    run("publish f old");
+    run("install -Dm 600 f a/c/d");
+    run("ln -sf f a/link");
+    run("mv a/c/d ../beside/d");
+    run("rm -r a");
+    place.client().direct().input("piped").run("publish ../beside/piped").ok();
+    assert_eq!(place.read("old"), "content");
+    assert_eq!(place.read("../beside/d"), "content");
+    assert_eq!(place.read("../beside/piped"), "piped");
+    assert!(!place.at("a").exists());
+    let names = |dir: &str| {
+        let names = fs::read_dir(place.at(dir)).unwrap().map(|e| e.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("."), ["f", "old"], "nothing is left beside what was published");
+    assert_eq!(names("../beside"), ["d", "piped"]);
+    assert!(!place.outside(".onewriter").exists());
+    place.client().json("mkdir x").failed(3, "NO_ROOT");
+}

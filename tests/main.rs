@@ -9,6 +9,7 @@
 mod support;
 
 mod bad_input;
+mod budget;
 mod builds;
 mod commands;
 mod contention;

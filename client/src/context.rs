@@ -123,7 +123,13 @@ impl Context {
     /// The daemon that this command talks to.
     pub(crate) fn server(&self) -> Result<Server, Failure> {
         match &self.server {
-            None => self.place().map(Server::Root),
+            None => match self.place() {
+                // Without a daemon, any place will do: a Makefile stays usable everywhere.
+                Err(Failure::NoRoot(_)) if self.is_direct() && self.root.is_none() => {
+                    Place::everything().map(Server::Root)
+                }
+                place => place.map(Server::Root),
+            },
             Some(address) => server(address),
         }
     }
@@ -195,24 +201,28 @@ impl Context {
         kinds: Vec<Kind>,
     ) -> Result<MutationResponse, Failure> {
         let umask = self.umask();
-        let tree = self.open_tree(server)?;
-        let terms = convert::Terms { tree: &tree, umask, local: true };
         let mut effects = Effects::new(false);
-        let done = kinds.into_iter().try_for_each(|kind| {
-            mutation::run(&mut *convert::mutation(kind, terms)?, &tree, &mut effects)
-        });
-        // Nobody else will delete what was removed.
-        for name in tree.staging().leftovers(false).unwrap_or_default() {
-            let _ = tree.staging().delete(&name);
+        for kind in kinds {
+            let tree = self.open_tree(server, first_path(&kind))?;
+            let terms = convert::Terms { tree: &tree, umask, local: true };
+            let done = mutation::run(&mut *convert::mutation(kind, terms)?, &tree, &mut effects);
+            // Nobody else will delete what was removed.
+            for name in tree.staging().leftovers(false).unwrap_or_default() {
+                let _ = tree.staging().delete(&name);
+            }
+            done?;
         }
-        done?;
         Ok(convert::response(effects.changes))
     }
 
-    /// The tree, to work on it in this process. The umask is read before: opening sets it to 0.
-    pub(crate) fn open_tree(&mut self, server: &Server) -> Result<Tree, Failure> {
+    /// The tree, to work on `path` in this process. The umask is read before: opening sets it to 0.
+    pub(crate) fn open_tree(&mut self, server: &Server, path: &[u8]) -> Result<Tree, Failure> {
+        use std::os::unix::ffi::OsStrExt as _;
         self.umask();
         match server {
+            Server::Root(place) if place.is_everything() => {
+                Ok(Tree::without_root(&place.root().join(OsStr::from_bytes(path)))?)
+            }
             Server::Root(place) => Ok(Tree::open(place.root())?),
             Server::Unix(_) => Err(Failure::Usage(
                 "ONEWRITER=off works on a build root, not on a server's address".into(),
@@ -271,4 +281,27 @@ impl Server {
     pub(crate) fn paths(&self, typed: &[OsString]) -> Result<Vec<Vec<u8>>, Failure> {
         typed.iter().map(|path| self.path(path)).collect()
     }
+}
+
+/// The path that a mutation is about, or the first of them.
+fn first_path(kind: &Kind) -> &[u8] {
+    match kind {
+        Kind::MakeDirectories(make) => first(&make.paths),
+        Kind::PublishLocal(publish) => to(&publish.to),
+        Kind::PublishStaged(publish) => to(&publish.to),
+        Kind::Symlink(link) => &link.path,
+        Kind::HardLink(link) => &link.path,
+        Kind::Rename(rename) => &rename.to,
+        Kind::Remove(remove) => first(&remove.paths),
+        Kind::SetAttributes(set) => first(&set.paths),
+        Kind::Touch(touch) => first(&touch.paths),
+    }
+}
+
+fn first(paths: &[Vec<u8>]) -> &[u8] {
+    paths.first().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn to(to: &Option<v1::Publication>) -> &[u8] {
+    to.as_ref().map(|to| &*to.path).unwrap_or_default()
 }

@@ -30,10 +30,7 @@ pub(crate) struct Place {
 impl Place {
     /// The root that `given` names, or the nearest parent of the working directory that is one.
     pub(crate) fn find(given: Option<&OsStr>) -> Result<Self, Failure> {
-        let here = env::current_dir()
-            .map_err(|e| Failure::Io(format!("the working directory cannot be found: {e}")))?
-            .into_os_string()
-            .into_vec();
+        let here = working_directory()?;
         match given {
             Some(root) => Self::named(Path::new(root), here),
             None => Self::nearest(here),
@@ -69,6 +66,18 @@ impl Place {
         }
         let here = Printable(&here).to_string();
         Err(Failure::NoRoot(format!("there is no build root at '{here}' or above")))
+    }
+
+    /// All of the filesystem: for work without a daemon where there is no build root.
+    pub(crate) fn everything() -> Result<Self, Failure> {
+        let here = working_directory()?;
+        let below = here.strip_prefix(b"/").unwrap_or(&here).to_vec();
+        Ok(Self { way: "/".into(), root: b"/".to_vec(), below: Some(below) })
+    }
+
+    /// Whether it is [`Place::everything`]: nobody's build root.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.root == b"/" && !is_directory(&Path::new("/").join(STATE_DIR))
     }
 
     /// The root's absolute path.
@@ -156,6 +165,13 @@ impl Place {
         let why = format!("lies outside the build root '{}'", Printable(&self.root));
         Error::new(Reason::OutsideRoot, typed, why).into()
     }
+}
+
+fn working_directory() -> Result<Vec<u8>, Failure> {
+    let here = env::current_dir();
+    let here =
+        here.map_err(|e| Failure::Io(format!("the working directory cannot be found: {e}")))?;
+    Ok(here.into_os_string().into_vec())
 }
 
 fn is_directory(path: &Path) -> bool {

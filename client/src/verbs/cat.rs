@@ -57,7 +57,7 @@ fn print_directly(
     server: &crate::session::Server,
 ) -> Result<(), Failure> {
     use std::io::Read as _;
-    let (mut file, _) = open_file(&context.open_tree(server)?, path)?;
+    let (mut file, _) = open_file(&context.open_tree(server, path.as_bytes())?, path)?;
     let mut chunk = vec![0; 256 * 1024];
     loop {
         match file.read(&mut chunk) {

@@ -176,7 +176,7 @@ fn standard_input(
     if matches!(server, Server::Unix(_)) {
         return stream(context, server, &to, input, None, verbose);
     }
-    let tree = context.open_tree(server)?;
+    let tree = context.open_tree(server, &to.path)?;
     let staged = Waiting::write(&tree, input)?;
     let publish = PublishStaged { to: Some(to.clone()), name: staged.name.clone().into_bytes() };
     match context.mutate(server, vec![Kind::PublishStaged(publish)], verbose) {

@@ -30,7 +30,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let server = context.server()?;
     let (paths, follow) = (server.paths(&given.operands)?, given.has("dereference"));
     let stats = if context.is_direct() {
-        let tree = context.open_tree(&server)?;
+        let tree = context.open_tree(&server, b"any")?;
         let last = if follow { Last::Follow } else { Last::Keep };
         let describe = |path: &Vec<u8>| {
             let (path, found) = onewriter_tree::stat(&tree, &RelPath::parse(path)?, last)?;

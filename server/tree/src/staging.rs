@@ -42,8 +42,14 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub struct Staging {
     dir: OwnedFd,
+    /// What all names in it begin with.
+    prefix: &'static str,
     discarded: AtomicU64,
 }
+
+/// What names begin with that have to lie beside what is published: hidden from patterns, and
+/// nothing that anybody else would take.
+const BESIDE: &str = ".onewriter-";
 
 impl Staging {
     pub(crate) fn make(state: &OwnedFd) -> Result<(), Errno> {
@@ -55,8 +61,20 @@ impl Staging {
 
     pub(crate) fn open(state: &OwnedFd) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(state, NAME, flags, Mode::empty())
-            .map(|dir| Self { dir, discarded: AtomicU64::new(0) })
+        openat(state, NAME, flags, Mode::empty()).map(|dir| Self {
+            dir,
+            prefix: "",
+            discarded: AtomicU64::new(0),
+        })
+    }
+
+    /// For want of a directory of its own: `dir`, in which other things lie too.
+    pub(crate) fn beside(dir: OwnedFd) -> Self {
+        Self { dir, prefix: BESIDE, discarded: AtomicU64::new(0) }
+    }
+
+    fn name(&self, whose: &str) -> String {
+        Self::fresh_name(&[self.prefix, whose].concat())
     }
 
     /// A name that nothing in staging has.
@@ -69,7 +87,7 @@ impl Staging {
 
     /// A new file under a name in staging, open for reading and writing.
     pub fn create(self: &Arc<Self>, prefix: &str) -> Result<Staged, Errno> {
-        let name = Self::fresh_name(prefix);
+        let name = self.name(prefix);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = openat(&self.dir, &*name, flags, Mode::from_raw_mode(0o600))?;
         Ok(Staged { file: file.into(), name: Some(name), staging: Arc::clone(self) })
@@ -87,7 +105,8 @@ impl Staging {
     pub fn adopt(self: &Arc<Self>, name: &[u8]) -> Result<Staged, Errno> {
         let text = std::str::from_utf8(name)
             .ok()
-            .filter(|n| n.starts_with(CLIENT_PREFIX) && !n.contains('/'));
+            .filter(|n| !n.contains('/'))
+            .filter(|n| n.strip_prefix(self.prefix).is_some_and(|n| n.starts_with(CLIENT_PREFIX)));
         let text = text.ok_or(Errno::INVAL)?;
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file: File = openat(&self.dir, text, flags, Mode::empty())?.into();
@@ -96,7 +115,7 @@ impl Staging {
 
     /// Moves `name` out of `dir` into staging, where it is one of the [`Staging::leftovers`].
     pub(crate) fn discard(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
-        renameat(dir, name, &self.dir, Self::fresh_name("t-"))?;
+        renameat(dir, name, &self.dir, self.name("t-"))?;
         self.discarded.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -108,7 +127,7 @@ impl Staging {
         name: &[u8],
         make: impl FnOnce(BorrowedFd<'_>, &str) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        let temporary = Self::fresh_name("s-");
+        let temporary = self.name("s-");
         make(self.dir.as_fd(), &temporary)?;
         let renamed = renameat(&self.dir, &*temporary, dir, name);
         // Also where it went well: between two names of one file, rename(2) does nothing at all.
@@ -121,10 +140,11 @@ impl Staging {
     /// being written is locked, and not among them.
     pub fn leftovers(&self, all: bool) -> Result<Vec<Vec<u8>>, Errno> {
         let mut names = trash::list(self.dir.as_fd())?;
-        names.retain(|name| match name.first_chunk() {
-            Some(b"t-") => true,
-            Some(b"c-") => all && !self.is_locked(name),
-            _ => all,
+        names.retain(|name| match name.strip_prefix(self.prefix.as_bytes()) {
+            None => false,
+            Some([b't', b'-', ..]) => true,
+            Some([b'c', b'-', ..]) => all && !self.is_locked(name),
+            Some(_) => all,
         });
         Ok(names)
     }
@@ -208,7 +228,7 @@ impl Staged {
         synced: bool,
     ) -> Result<(), Errno> {
         if self.name.is_none() {
-            let temporary = Staging::fresh_name("s-");
+            let temporary = self.staging.name("s-");
             linkat(
                 CWD,
                 proc_path(self.file.as_fd()),

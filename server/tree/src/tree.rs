@@ -132,6 +132,27 @@ impl Tree {
         Ok(Self { root, path, state, staging: Arc::new(staging) })
     }
 
+    /// All of the filesystem, for one process that works without a build root. What has to wait
+    /// does so in the deepest directory on the way to `path` that exists, under a name that begins
+    /// with `.onewriter-`. Sets the umask to 0, as [`Tree::open`] does.
+    ///
+    /// # Errors
+    /// What keeps that directory from being opened.
+    pub fn without_root(path: &Path) -> Result<Self, Error> {
+        umask(Mode::empty());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut opened = path.ancestors().skip(1).map(|dir| (dir, open(dir, flags, Mode::empty())));
+        let (dir, opened) = opened
+            .find(|(_, opened)| !matches!(opened, Err(Errno::NOENT | Errno::NOTDIR)))
+            .unwrap_or((Path::new("/"), Err(Errno::NOENT)));
+        let fail =
+            |errno| Error::io(dir.as_os_str().as_bytes(), "cannot open the directory", errno);
+        let state = opened.map_err(fail)?;
+        let staging = Staging::beside(state.try_clone().map_err(|_| fail(Errno::MFILE))?);
+        let root = open("/", DIRECTORY, Mode::empty()).map_err(fail)?;
+        Ok(Self { root, path: "/".into(), state, staging: Arc::new(staging) })
+    }
+
     /// The root as an absolute path without symbolic links, as it was when it was opened. For
     /// people to read, and to compare other absolute paths with; never to open anything by.
     pub fn path(&self) -> &Path {

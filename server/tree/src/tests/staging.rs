@@ -163,3 +163,32 @@ fn a_file_takes_no_directory_away() {
     assert!(root.path("there/full").is_dir());
     assert!(root.tree.staging().leftovers(true).unwrap().is_empty());
 }
+
+#[test]
+fn without_a_root_files_wait_beside_what_they_become_and_are_gone_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = std::fs::canonicalize(dir.path()).unwrap();
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("source"), "new").unwrap();
+    std::fs::write(dir.join("target"), "old").unwrap();
+    let below = |name: &str| {
+        let path = dir.join(name);
+        RelPath::parse(path.strip_prefix("/").unwrap().as_os_str().as_encoded_bytes()).unwrap()
+    };
+    let tree = Tree::without_root(&dir.join("none/yet/target")).unwrap();
+    let source = Source::InTree { path: below("source"), consume: false };
+    let mut publish = Publish::new(below("target"), source);
+    let mut effects = Effects::new(false);
+    mutation::run(&mut publish, &tree, &mut effects).unwrap();
+    assert_eq!(std::fs::read_to_string(dir.join("target")).unwrap(), "new");
+    let staged = tree.staging().create("c-").unwrap();
+    let name = staged.leave().unwrap();
+    assert!(name.starts_with(".onewriter-c-"), "{name}");
+    drop(tree.staging().adopt(name.as_bytes()).unwrap());
+    let mut names: Vec<_> =
+        std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["source", "target"]);
+    assert!(tree.staging().leftovers(true).unwrap().is_empty(), "what lies there is not ours");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
