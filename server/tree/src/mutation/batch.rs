@@ -6,6 +6,9 @@ use crate::{
     tree::{Fault, Tree},
 };
 
+/// Each handle that waits to be synchronised is an open descriptor.
+const MOST_WAITING: usize = 64;
+
 /// Mutations that are applied one after another, with the locks of all their paths held from the
 /// first to the last.
 pub struct Batch {
@@ -55,10 +58,15 @@ impl Mutation for Batch {
     /// Each is prepared only when those before it are done, since it may build on them.
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
         while let Some(item) = self.items.get_mut(self.next) {
+            let waiting = effects.waiting();
             let done = item.prepare(tree, effects).and_then(|()| {
-                effects.sync_now()?;
+                // New content, before it gets its name. What names it can wait for all the others.
+                effects.sync_after(waiting)?;
                 item.apply(tree, effects)
             });
+            if effects.waiting() > MOST_WAITING {
+                effects.sync_now()?;
+            }
             // A path that cannot be resolved is a failure of this one, not of all.
             let done = match done {
                 Err(Fault::Moved) => {

@@ -240,9 +240,19 @@ impl Effects {
         Ok(())
     }
 
+    /// How many handles wait to be synchronised.
+    pub(crate) fn waiting(&self) -> usize {
+        self.unsynced.len()
+    }
+
     /// Synchronises at once, where the caller cannot wait between the steps.
     pub fn sync_now(&mut self) -> Result<(), Error> {
-        for handle in self.take_unsynced() {
+        self.sync_after(0)
+    }
+
+    /// Synchronises what has come to wait since there were `waiting`.
+    pub(crate) fn sync_after(&mut self, waiting: usize) -> Result<(), Error> {
+        for handle in self.unsynced.drain(waiting.min(self.unsynced.len())..) {
             rustix::fs::fsync(&handle)
                 .map_err(|e| Error::io(b".", "cannot synchronise with the disk", e))?;
         }

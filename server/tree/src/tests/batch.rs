@@ -80,3 +80,17 @@ fn the_shortcut_is_all_or_nothing() {
     let one = Batch::new("mkdir", vec![boxed("a"), boxed("a")], true);
     assert!(one.shortcut(&root.tree, &mut effects) && effects.changes.len() == 2);
 }
+
+#[test]
+fn what_names_the_new_is_left_to_be_synchronised_together() {
+    let root = Root::new();
+    let mut few = Batch::new("mkdir", vec![boxed("a"), boxed("b"), boxed("c/d")], true);
+    let mut effects = Effects::new(true);
+    few.apply(&root.tree, &mut effects).unwrap();
+    assert_eq!(effects.take_unsynced().len(), 4);
+
+    let many = (0..300).map(|n| boxed(&format!("many.{n}"))).collect();
+    let mut effects = Effects::new(true);
+    Batch::new("mkdir", many, true).apply(&root.tree, &mut effects).unwrap();
+    assert!(effects.take_unsynced().len() <= 65, "each is an open descriptor");
+}
