@@ -35,7 +35,17 @@ fn every_command_explains_itself() {
         let mistake = root.run([verb, "--nonsense"]);
         mistake.exits(2);
         assert!(mistake.stdout.is_empty(), "{mistake}");
+        assert!(help.text().lines().all(|line| line.chars().count() <= 100), "{help}");
+        assert_eq!(help.text().contains("--root"), !matches!(verb, "init" | "completions"));
+        assert!(root.run([verb, "--version"]).ok().starts_with(&format!("onewriter {verb} ")));
     }
+    let install = root.run("install --help");
+    let usage = "Usage: onewriter install [OPTIONS] SRC... DST
+       onewriter install [OPTIONS] -d DIR...
+
+Options:
+  -d, --directory  ";
+    assert!(install.ok().contains(usage), "{install}");
     assert!(overview.text().contains("Exit codes:"));
     assert!(root.run("--version").ok().starts_with("onewriter "));
     root.run([""; 0]).exits(2);
@@ -52,6 +62,66 @@ fn init_makes_a_root_once() {
     assert_eq!(root.read(".onewriter/.gitignore"), "*\n");
     root.run("init missing").exits(1);
     assert_eq!(root.daemons(), []);
+}
+
+#[test]
+fn a_root_inside_another_must_be_meant() {
+    let root = Root::new();
+    fs::create_dir_all(root.at("sub/dir")).unwrap();
+    let done = root.client().json("init sub/dir");
+    done.failed(1, "EXISTS");
+    assert!(done.stderr.contains(root.path().to_str().unwrap()), "it names the other: {done}");
+    root.client().within("sub").run(["init"; 1]).exits(1);
+    assert!(!root.at("sub/.onewriter").exists() && !root.at("sub/dir/.onewriter").exists());
+    root.run("init --nested sub/dir").ok();
+    assert_eq!(root.client().json("init sub/dir").json()["created"], false);
+}
+
+#[test]
+fn hints_say_what_helps_the_one_who_asked() {
+    let root = Root::new();
+    root.write("src", "");
+    root.write("tree/file", "");
+    for (command, hint) in [
+        ("rm tree", "rm -r"),
+        ("rm -r .", "the build root stays"),
+        ("cat tree", "name a file in it"),
+        ("publish src x/y", "-p makes"),
+        ("install src x/y", "-D makes"),
+        ("mv -T src tree", "name a file in that directory"),
+        ("cat missing", "check the name"),
+    ] {
+        let done = root.run(command);
+        done.exits(1);
+        assert!(done.stderr.split("hint: ").nth(1).is_some_and(|h| h.contains(hint)), "{done}");
+    }
+    let path = format!("--root={}", root.path().display());
+    let outside = root.client().within("/").run(["mkdir", &path, "d"]);
+    outside.exits(1);
+    assert!(outside.stderr.contains("absolute path"), "{outside}");
+    for (settings, hint) in [("--server=unix:/nope", "check the address"), ("--timeout=20", "off")]
+    {
+        let broken = root.client().env("ONEWRITER_DAEMON", "/nowhere");
+        if hint == "off" {
+            root.run(["stop"; 1]).ok();
+        }
+        let done = broken.run(["mkdir", settings, "d"]);
+        done.exits(4);
+        assert!(done.stderr.contains(hint), "{done}");
+        assert_eq!(done.stderr.contains("ONEWRITER=off"), hint == "off", "{done}");
+    }
+}
+
+#[test]
+fn a_daemon_that_does_not_answer_is_named() {
+    let root = Root::new();
+    let daemon = root.started();
+    daemon.stop();
+    let done = root.client().json("mkdir --timeout=0.3 d");
+    daemon.signal(rustix::process::Signal::CONT);
+    done.failed(5, "TIMED_OUT");
+    assert!(done.stderr.contains(&format!("pid {}", daemon.0)), "{done}");
+    assert!(done.stderr.contains("daemon.log"), "{done}");
 }
 
 #[test]
@@ -108,6 +178,9 @@ fn publish_takes_a_file_or_standard_input() {
     assert!(moved.contains(&"created dst2".into()), "{moved:?}");
     assert!(!root.at("src").exists());
     root.refuses("publish --move src", 2, "USAGE");
+    let null = root.sh("exec onewriter publish --json nothing </dev/null");
+    null.failed(2, "USAGE");
+    assert!(null.stderr.contains("/dev/null") && !root.at("nothing").exists(), "{null}");
     assert!(root.staging().is_empty());
 }
 
@@ -385,7 +458,7 @@ fn completions_are_scripts() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(root.run(["completions", shell]).ok().contains("onewriter"));
     }
-    root.refuses("completions tcsh", 2, "USAGE");
+    root.run("completions tcsh").exits(2);
     let script = "onewriter completions bash >c && bash -n c && . ./c";
     root.client().start_program("bash", ["-c", script]).done().ok();
 }
@@ -444,11 +517,18 @@ fn nonsense_is_refused_before_anything_is_done() {
         "mkdir --mode",
         "stop now",
         "publish a b c",
+        "publish a -v b -v c",
         "publish",
         "mkdir -p=1 d",
     ] {
         root.run(command).exits(2);
+        if command.contains(' ') {
+            root.client().json(command).exits(2);
+            let error = root.client().json(command).json();
+            assert_eq!(error["error"]["reason"], "USAGE", "{command}");
+        }
     }
+    assert!(!root.run("cp -a x y").stderr.contains("tip:"), "-a is not meant as a path");
     let done = root.client().env("ONEWRITER", "perhaps").json("mkdir d");
     done.failed(2, "USAGE");
     assert_eq!(root.daemons(), []);

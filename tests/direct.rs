@@ -90,6 +90,7 @@ fn no_command_starts_a_daemon() {
     }
     let done = root.client().direct().json(["log"; 1]);
     done.failed(4, "UNREACHABLE");
+    assert!(done.stderr.contains("the daemon keeps the journal"), "{done}");
     assert_eq!(root.daemons(), []);
     root.run("mkdir e").ok();
     root.client().direct().run("log").ok();

@@ -89,6 +89,9 @@ fn a_daemon_that_fails_to_start_is_quoted() {
     let done = root.client().env("ONEWRITER_STATE", "/nowhere").json("mkdir d");
     done.failed(4, "UNREACHABLE");
     assert!(done.stderr.contains("/nowhere"), "{done}");
+    let first = done.stderr.lines().next().unwrap_or_default();
+    assert_eq!(first.matches("did not start").count(), 1, "{done}");
+    assert!(!first.contains("onewriterd:"), "{done}");
     assert_eq!(root.daemons(), []);
 }
 
@@ -131,7 +134,7 @@ fn a_root_has_one_daemon() {
 fn the_nearest_root_counts_unless_another_is_named() {
     let root = Root::new();
     fs::create_dir_all(root.at("inner/sub")).unwrap();
-    root.run("init inner").ok();
+    root.run("init --nested inner").ok();
     root.client().within("inner/sub").direct().run("mkdir near").ok();
     assert!(root.at("inner/sub/near").is_dir());
     let outer = root.path().to_str().unwrap();

@@ -20,12 +20,14 @@ pub struct Verb {
     pub about: &'static str,
     /// The rest of `--help`, or nothing.
     pub details: &'static str,
-    /// As in `SRC DST`; empty for none.
+    /// As in `SRC DST`; empty for none. After a `|`, as they are in another form of the command.
     pub operands: &'static str,
     /// The fewest and the most operands.
     pub count: (usize, usize),
-    /// Its own options, besides [`COMMON`].
+    /// Its own options.
     pub options: &'static [Opt],
+    /// What it knows of [`COMMON`].
+    pub common: &'static [Opt],
     /// Does it.
     pub run: fn(&Given, &mut Context) -> Result<(), Failure>,
 }
@@ -58,9 +60,28 @@ impl Opt {
     ) -> Self {
         Self { short, long, value: Some(value), help }
     }
+
+    fn clap(&self) -> clap::Arg {
+        let mut arg = clap::Arg::new(self.long).long(self.long).help(self.help);
+        if self.short != '\0' {
+            arg = arg.short(self.short);
+        }
+        match self.value {
+            Some(name) => arg
+                .value_name(name)
+                .action(clap::ArgAction::Append)
+                .allow_hyphen_values(true)
+                .value_parser(clap::value_parser!(OsString)),
+            // As often as one likes.
+            None => arg.action(clap::ArgAction::SetTrue).overrides_with(self.long),
+        }
+    }
 }
 
-/// The options of every verb.
+/// `--json`, of all that print a result.
+pub const JSON: Opt = Opt::flag('\0', "json", "Print the result as JSON, for programs");
+
+/// The options of every verb that works on a build root.
 pub const COMMON: &[Opt] = &[
     Opt::value(
         '\0',
@@ -87,7 +108,7 @@ pub const COMMON: &[Opt] = &[
         "NAME",
         "The make target that this is done for [env: ONEWRITER_TARGET]",
     ),
-    Opt::flag('\0', "json", "Print the result as JSON, for programs"),
+    JSON,
 ];
 
 /// Moves common options that come before the verb behind it, where everything else expects them.
@@ -147,7 +168,7 @@ impl Given {
 
 impl Verb {
     fn all_options(&self) -> impl Iterator<Item = &'static Opt> {
-        self.options.iter().chain(COMMON)
+        self.options.iter().chain(self.common)
     }
 
     /// The fast parser. `None`: clap shall look at it.
@@ -204,53 +225,64 @@ impl Verb {
     /// The same as clap knows it.
     #[must_use]
     pub fn clap(&self) -> clap::Command {
-        let mut command = clap::Command::new(self.name).about(self.about).after_help(self.details);
-        for option in self.all_options() {
-            let mut arg = clap::Arg::new(option.long).long(option.long).help(option.help);
-            if option.short != '\0' {
-                arg = arg.short(option.short);
-            }
-            arg = match option.value {
-                Some(name) => arg
-                    .value_name(name)
-                    .action(clap::ArgAction::Append)
-                    .allow_hyphen_values(true)
-                    .value_parser(clap::value_parser!(OsString)),
-                None => arg.action(clap::ArgAction::Count),
-            };
-            command = command.arg(arg);
-        }
+        let mut command = clap::Command::new(self.name)
+            .display_name(format!("onewriter {}", self.name))
+            .about(self.about)
+            .after_help(self.details)
+            .override_usage(self.usage())
+            .args(self.options.iter().map(Opt::clap))
+            .args(self.common.iter().map(|option| option.clap().help_heading("Common options")));
         if !self.operands.is_empty() {
-            let (fewest, most) = self.count;
+            let last = self.operands.split('|').next().and_then(|form| form.split(' ').next_back());
+            let name = last.unwrap_or_default().trim_matches(['[', ']', '.']);
             let operands = clap::Arg::new("operands")
-                .value_name(self.operands)
-                .num_args(fewest..=most)
-                .required(fewest > 0)
+                .value_name(name)
+                // The usage says it better.
+                .hide(true)
+                // Options may stand between them, so that only all together can be counted.
+                .action(clap::ArgAction::Append)
+                .num_args(1..)
+                .required(self.count.0 > 0)
                 .value_parser(clap::value_parser!(OsString));
             command = command.arg(operands);
         }
         command
     }
 
+    /// A line for each form of the command, without "Usage: ".
+    fn usage(&self) -> String {
+        let options = if self.all_options().next().is_some() { " [OPTIONS]" } else { "" };
+        let form = |operands| format!("onewriter {}{options} {operands}", self.name);
+        let forms: Vec<_> =
+            self.operands.split('|').map(|o| form(o).trim_end().to_owned()).collect();
+        forms.join("\n       ")
+    }
+
     /// What clap understood, in the same words as [`Verb::parse`].
-    #[must_use]
-    pub fn given(&self, matches: &clap::ArgMatches) -> Given {
+    ///
+    /// # Errors
+    /// Where there are more operands than the verb takes.
+    pub fn given(&self, matches: &clap::ArgMatches) -> Result<Given, clap::Error> {
         let mut given = Given::default();
         for option in self.all_options() {
             if option.value.is_some() {
                 let values = matches.get_many::<OsString>(option.long).unwrap_or_default();
                 given.options.extend(values.map(|value| (option.long, Some(value.clone()))));
-            } else {
-                given
-                    .options
-                    .extend((0..matches.get_count(option.long)).map(|_| (option.long, None)));
+            } else if matches.get_flag(option.long) {
+                given.options.push((option.long, None));
             }
         }
         if !self.operands.is_empty() {
             given.operands =
                 matches.get_many::<OsString>("operands").unwrap_or_default().cloned().collect();
         }
-        given
+        match given.operands.get(self.count.1) {
+            None => Ok(given),
+            Some(extra) => {
+                let why = format!("unexpected argument '{}' found", extra.display());
+                Err(self.clap().error(clap::error::ErrorKind::TooManyValues, why))
+            }
+        }
     }
 }
 
@@ -260,10 +292,11 @@ mod tests {
 
     use super::*;
 
-    /// Options by name, each with its values in their order: what clap keeps.
+    /// Options by name, flags once, the others with their values in their order: what clap keeps.
     fn comparable(given: &Given) -> (Vec<(&'static str, Option<OsString>)>, Vec<OsString>) {
         let mut options = given.options.clone();
         options.sort_by_key(|(name, _)| *name);
+        options.dedup_by(|a, b| a.0 == b.0 && a.1.is_none() && b.1.is_none());
         (options, given.operands.clone())
     }
 
@@ -276,7 +309,10 @@ mod tests {
                 Just(OsString::from_vec(vec![b'a', 0xff])),
             ]
         };
-        let options: Vec<&'static Opt> = verb.all_options().collect();
+        let mut options: Vec<&'static Opt> = verb.all_options().collect();
+        if options.is_empty() {
+            options.extend(COMMON);
+        }
         let join =
             |parts: &[&OsStr]| parts.iter().map(|p| p.as_bytes()).collect::<Vec<_>>().concat();
         let word = (select(options.clone()), select(options), value(), 0..9).prop_map(
@@ -316,7 +352,7 @@ mod tests {
         fn both_parsers_understand_the_same((verb, words) in lines()) {
             let fast = verb.parse(&words);
             let line = [vec![OsString::from(verb.name)], words].concat();
-            let slow = verb.clap().try_get_matches_from(line).map(|matches| verb.given(&matches));
+            let slow = verb.clap().try_get_matches_from(line).and_then(|m| verb.given(&m));
             if let Some(fast) = fast {
                 let slow = slow.map_err(|e| TestCaseError::fail(format!("clap refuses it: {e}")))?;
                 prop_assert_eq!(comparable(&fast), comparable(&slow));

@@ -24,6 +24,13 @@ pub enum Failure {
     },
     /// The daemon cannot be reached or started.
     Unreachable(String),
+    /// As [`Failure::Unreachable`], where something else than doing without it helps.
+    Barred {
+        /// What happened.
+        message: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// The request took too long.
     TimedOut(String),
     /// The daemon broke off, or does not understand this client.
@@ -50,7 +57,8 @@ impl Failure {
         match self {
             Self::Refused { reason: Some(Reason::LockTimeout), .. } | Self::TimedOut(_) => 5,
             Self::Refused { reason: Some(Reason::VersionMismatch | Reason::Draining), .. }
-            | Self::Unreachable(_) => 4,
+            | Self::Unreachable(_)
+            | Self::Barred { .. } => 4,
             Self::Refused { .. } | Self::Io(_) => 1,
             Self::Usage(_) => 2,
             Self::NoRoot(_) => 3,
@@ -65,42 +73,57 @@ impl Failure {
             Self::Refused { reason, .. } => reason.map_or("UNKNOWN", Reason::as_str),
             Self::Usage(_) => "USAGE",
             Self::NoRoot(_) => "NO_ROOT",
-            Self::Unreachable(_) => "UNREACHABLE",
+            Self::Unreachable(_) | Self::Barred { .. } => "UNREACHABLE",
             Self::TimedOut(_) => "TIMED_OUT",
             Self::Broken(_) => "BROKEN",
             Self::Io(_) => "IO",
         }
     }
 
-    /// What to do about it, where there is something to say.
+    /// What whoever gave the command `verb` can do about it, where there is something to say.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self, verb: &str) -> Option<&'static str> {
         match self {
-            Self::Refused { reason: Some(reason), .. } => hint(*reason),
+            Self::Refused { reason: Some(Reason::BadRequest), path, .. }
+                if verb == "rm" && path == "." =>
+            {
+                Some("the build root stays: name what is to be removed in it")
+            }
+            Self::Refused { reason: Some(reason), .. } => hint(*reason, verb),
             Self::NoRoot(_) => Some("'onewriter init' at the top of the tree makes a build root"),
             Self::Unreachable(_) => Some(
                 "ONEWRITER=off does the same without a daemon; .onewriter/daemon.log may say more",
             ),
-            Self::TimedOut(_) => {
-                Some("'onewriter status' shows who holds and who waits; --timeout waits longer")
-            }
+            Self::Barred { hint, .. } => Some(hint),
+            Self::TimedOut(_) => Some(".onewriter/daemon.log may say why; --timeout waits longer"),
             Self::Broken(_) => Some("run the command again; .onewriter/daemon.log may say more"),
             Self::Usage(_) | Self::Io(_) | Self::Refused { reason: None, .. } => None,
         }
     }
 }
 
-fn hint(reason: Reason) -> Option<&'static str> {
+fn hint(reason: Reason, verb: &str) -> Option<&'static str> {
     Some(match reason {
         Reason::NotADirectory => "remove or rename what is in the way, or choose another name",
-        Reason::NotFound => "check the name; 'onewriter mkdir' makes a missing directory",
+        Reason::NotFound => match verb {
+            "mkdir" => "without --no-parents, missing directories are made",
+            "publish" => "check the name; -p makes missing directories on the way to it",
+            "install" => "check the name; -D makes missing directories on the way to it",
+            "cp" | "mv" | "ln" | "touch" => {
+                "check the name; 'onewriter mkdir' makes a missing directory"
+            }
+            "rm" => "check the name; with -f, what does not exist is no error",
+            _ => "check the name",
+        },
         Reason::OutsideRoot | Reason::PathAbsolute | Reason::PathParent => {
             "only paths below the build root can be changed; 'onewriter init' further up makes a larger one"
         }
         Reason::PathReserved => ".onewriter holds the daemon's state: choose another name",
-        Reason::NotEmpty | Reason::IsADirectory => {
-            "a directory goes with everything in it by 'onewriter rm -r'"
-        }
+        Reason::NotEmpty | Reason::IsADirectory => match verb {
+            "rm" => "a directory goes with everything in it by 'onewriter rm -r'",
+            "cat" => "name a file in it",
+            _ => "name a file in that directory, or choose another name",
+        },
         Reason::ReadOnly => "remount the filesystem for writing",
         Reason::NoSpace => "free some space; nothing was half-written",
         Reason::CrossDevice => {
@@ -132,6 +155,7 @@ impl fmt::Display for Failure {
             | Self::Usage(message)
             | Self::NoRoot(message)
             | Self::Unreachable(message)
+            | Self::Barred { message, .. }
             | Self::TimedOut(message)
             | Self::Broken(message)
             | Self::Io(message) => f.write_str(message),
@@ -191,4 +215,32 @@ pub fn with_sources(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(reason: Reason, path: &str) -> Failure {
+        Failure::Refused { reason: Some(reason), message: String::new(), path: path.into() }
+    }
+
+    #[test]
+    fn a_hint_is_of_use_to_who_gave_the_command() {
+        for verb in crate::verbs().iter().map(|verb| verb.name) {
+            for reason in Reason::ALL {
+                let hint = refused(reason, "x").hint(verb).unwrap_or_default();
+                assert_eq!(hint.contains("rm -r"), {
+                    verb == "rm" && matches!(reason, Reason::IsADirectory | Reason::NotEmpty)
+                });
+                let makes_directories =
+                    matches!(verb, "publish" | "install" | "cp" | "mv" | "ln" | "touch" | "mkdir");
+                if reason == Reason::NotFound && !makes_directories {
+                    assert!(!hint.contains("director"), "{verb}: {hint}");
+                }
+            }
+        }
+        assert!(refused(Reason::BadRequest, ".").hint("rm").is_some());
+        assert_eq!(refused(Reason::BadRequest, "x").hint("rm"), None);
+    }
 }

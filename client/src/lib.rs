@@ -33,8 +33,8 @@ pub fn verbs() -> &'static [&'static Verb] {
 }
 
 const COMMON_FIRST: &str = "\
-The options --root, --server, --timeout, --build, --target and --json, which all commands have, may
-also come before the command.";
+The options --root, --server, --timeout, --build, --target and --json, which nearly all commands
+have, may also come before the command.";
 
 /// The whole command line as clap knows it: for help, completions and manual pages.
 #[must_use]
@@ -44,6 +44,8 @@ pub fn clap() -> clap::Command {
         .about("Makes the writes of parallel builds safe: one daemon owns every change of a build tree")
         .after_help(format!("{COMMON_FIRST}\n\n{EXIT_CODES}"))
         .max_term_width(100)
+        // `mkdir --version` is what configure scripts ask of a mkdir.
+        .propagate_version(true)
         .subcommand_required(true)
         .arg_required_else_help(true);
     program.subcommands(verbs::ALL.iter().map(|verb| verb.clap()))
@@ -62,20 +64,35 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
 
 /// Lets clap look at the command line: it prints help and errors, or understands it after all.
 fn explain(arguments: Vec<OsString>) -> i32 {
-    let matches = match clap().try_get_matches_from(arguments) {
+    let as_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    let matches = match clap().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
-        Err(error) => {
-            let _ = error.print();
-            return error.exit_code();
-        }
+        Err(error) => return misunderstood(error, as_json),
     };
     let chosen = matches.subcommand().and_then(|(name, matches)| {
         verbs::ALL.iter().find(|verb| verb.name == name).map(|verb| (verb, matches))
     });
-    match chosen {
-        Some((verb, matches)) => execute(verb, &verb.given(matches)),
-        None => Failure::Usage(String::new()).exit_code(),
+    let Some((verb, matches)) = chosen else { return Failure::Usage(String::new()).exit_code() };
+    match verb.given(matches) {
+        Ok(given) => execute(verb, &given),
+        Err(error) => misunderstood(error, as_json),
     }
+}
+
+/// Prints what clap has to say: help, or what is wrong with the command line.
+fn misunderstood(mut error: clap::Error, as_json: bool) -> i32 {
+    // What follows "--" is a path, as which an option of another tool is never meant.
+    error.remove(clap::error::ContextKind::Suggested);
+    let _ = error.print();
+    if as_json && error.use_stderr() {
+        let text = error.to_string();
+        let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut output = output::Output::default();
+        output::failure_as_json(&Failure::Usage(what), &mut output);
+        let _ = output.flush();
+    }
+    error.exit_code()
 }
 
 fn execute(verb: &Verb, given: &Given) -> i32 {

@@ -67,20 +67,25 @@ fn write_all(mut bytes: &[u8]) -> Result<(), Failure> {
 /// One line of what happened, then what to do about it.
 pub(crate) fn failure(verb: &str, failure: &Failure, as_json: bool, output: &mut Output) {
     let mut text = format!("onewriter {verb}: {failure}\n");
-    if let Some(hint) = failure.hint() {
+    if let Some(hint) = failure.hint(verb) {
         text.push_str(&format!("  hint: {hint}\n"));
     }
     let _ = std::io::stderr().write_all(text.as_bytes());
     if as_json {
-        let mut error = Map::new();
-        error.insert("reason".into(), failure.reason().into());
-        error.insert("message".into(), failure.to_string().into());
-        if let Failure::Refused { path, .. } = failure {
-            error.insert("path".into(), path.clone().into());
-        }
-        let _ = output.json(&json!({ "error": error }));
+        failure_as_json(failure, output);
     }
     let _ = output.flush();
+}
+
+/// What a program is told of a failure.
+pub(crate) fn failure_as_json(failure: &Failure, output: &mut Output) {
+    let mut error = Map::new();
+    error.insert("reason".into(), failure.reason().into());
+    error.insert("message".into(), failure.to_string().into());
+    if let Failure::Refused { path, .. } = failure {
+        error.insert("path".into(), path.clone().into());
+    }
+    let _ = output.json(&json!({ "error": error }));
 }
 
 /// An outcome as it is in the journal.

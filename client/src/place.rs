@@ -117,7 +117,10 @@ impl Place {
             (true, _) => strip(typed, &self.root).map(<[u8]>::to_vec),
             (false, Some(below)) if below.is_empty() => Some(typed.to_vec()),
             (false, Some(below)) => Some([below, typed].join(&b'/')),
-            (false, None) => return Err(self.outside(typed)),
+            (false, None) => {
+                let here = "; the working directory does, too: give an absolute path";
+                return Err(self.outside(typed, here));
+            }
         };
         match spelled {
             // "..", or a way to the root that is spelled otherwise: only the filesystem knows.
@@ -157,12 +160,12 @@ impl Place {
         match strip(&real, &self.root) {
             Some([]) => Ok(b".".to_vec()),
             Some(below) => Ok(below.to_vec()),
-            None => Err(self.outside(typed)),
+            None => Err(self.outside(typed, "")),
         }
     }
 
-    fn outside(&self, typed: &[u8]) -> Failure {
-        let why = format!("lies outside the build root '{}'", Printable(&self.root));
+    fn outside(&self, typed: &[u8], more: &str) -> Failure {
+        let why = format!("lies outside the build root '{}'{more}", Printable(&self.root));
         Error::new(Reason::OutsideRoot, typed, why).into()
     }
 }

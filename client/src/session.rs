@@ -13,7 +13,7 @@ use onewriter_proto::{
         SetAttributesRequest, SymlinkRequest, TouchRequest, mutation::Kind,
     },
 };
-use onewriter_tree::Reason;
+use onewriter_tree::{Reason, path::STATE_DIR};
 use prost::Message;
 
 use crate::{
@@ -32,6 +32,9 @@ const ATTEMPTS: usize = 4;
 /// The pause before a request is brought to the successor of a daemon that is about to end.
 const SUCCESSION: Duration = Duration::from_millis(5);
 
+/// The file in the state directory in which the daemon writes down its process id, for people.
+const LOCK: &str = "lock";
+
 /// Where the daemon is.
 #[derive(Debug)]
 pub(crate) enum Server {
@@ -39,6 +42,25 @@ pub(crate) enum Server {
     Root(Place),
     /// At this socket, whoever listens there.
     Unix(std::path::PathBuf),
+}
+
+/// What to do where none answers at an address.
+const ANOTHER_ADDRESS: &str = "check the address; without --server and ONEWRITER_SERVER the daemon of the build root is used, and started where none runs";
+
+impl Server {
+    /// The daemon does not answer: says which one.
+    fn silent(&self) -> Failure {
+        let lock = match self {
+            Self::Root(place) => std::fs::read_to_string(place.root().join(STATE_DIR).join(LOCK)),
+            Self::Unix(_) => Ok(String::new()),
+        };
+        // It may be an old one's, but then nobody would have accepted the connection.
+        let pid = lock.ok().and_then(|text| text.trim().parse::<u32>().ok());
+        let which = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        Failure::TimedOut(format!(
+            "the daemon{which} did not answer in time (is it stopped, or its disk stuck?)"
+        ))
+    }
 }
 
 /// Calls to one daemon.
@@ -153,7 +175,10 @@ impl<'a> Session<'a> {
                 _ => false,
             };
             if !again || attempts == ATTEMPTS {
-                return Err(error.into());
+                return Err(match error {
+                    CallError::TimedOut => self.server.silent(),
+                    error => error.into(),
+                });
             }
         }
     }
@@ -169,9 +194,10 @@ impl<'a> Session<'a> {
     fn connect(&self, deadline: Instant) -> Result<Connection<Socket>, Failure> {
         match (self.dial(deadline), self.server) {
             (Ok(connection), _) => Ok(connection),
-            (Err(Dial::NoDaemon(_)), Server::Root(_)) if !self.may_start => {
-                Err(Failure::Unreachable("no daemon runs, and none is to be started".into()))
-            }
+            (Err(Dial::NoDaemon(_)), Server::Root(_)) if !self.may_start => Err(Failure::Barred {
+                message: "no daemon runs, and ONEWRITER=off starts none".into(),
+                hint: "the daemon keeps the journal: without ONEWRITER=off the command asks it",
+            }),
             (Err(Dial::NoDaemon(_)), Server::Root(place)) => {
                 start::ensure(place.root(), deadline, || self.dial(deadline).is_ok())?;
                 self.dial(deadline).map_err(|error| match error {
@@ -181,10 +207,10 @@ impl<'a> Session<'a> {
                     Dial::Failed(failure) => failure,
                 })
             }
-            (Err(Dial::NoDaemon(why)), Server::Unix(path)) => Err(Failure::Unreachable(format!(
-                "no daemon answers at '{}': {why}",
-                path.display()
-            ))),
+            (Err(Dial::NoDaemon(why)), Server::Unix(path)) => Err(Failure::Barred {
+                message: format!("no daemon answers at '{}': {why}", path.display()),
+                hint: ANOTHER_ADDRESS,
+            }),
             (Err(Dial::Failed(failure)), _) => Err(failure),
         }
     }
@@ -203,9 +229,15 @@ impl<'a> Session<'a> {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
                 Dial::NoDaemon(error)
             }
-            std::io::ErrorKind::WouldBlock => Dial::Failed(Failure::TimedOut(
-                "the daemon accepts no connections (is it stopped?)".into(),
-            )),
+            std::io::ErrorKind::WouldBlock => Dial::Failed(self.server.silent()),
+            std::io::ErrorKind::PermissionDenied => Dial::Failed(Failure::Barred {
+                message: format!("cannot connect to the daemon: {error}"),
+                hint: "a build root and its daemon belong to the user who made it: run the command as that user",
+            }),
+            _ if matches!(self.server, Server::Unix(_)) => Dial::Failed(Failure::Barred {
+                message: format!("cannot connect to the daemon: {}", with_sources(&error)),
+                hint: ANOTHER_ADDRESS,
+            }),
             _ => Dial::Failed(Failure::Unreachable(format!(
                 "cannot connect to the daemon: {}",
                 with_sources(&error)

@@ -120,7 +120,9 @@ fn complaint(stderr: &mut ChildStderr, deadline: Instant) -> Result<String, Fail
             n => text.extend_from_slice(&chunk[..n]),
         }
     }
-    Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
+    let text = String::from_utf8_lossy(&text);
+    // Who says it is known.
+    Ok(text.trim_end().trim_start_matches("onewriterd: ").to_owned())
 }
 
 /// The daemon that belongs to this client: named by the environment, else beside it, else on PATH.

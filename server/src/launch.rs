@@ -161,8 +161,7 @@ fn detach(config: &Config) -> Result<(), AnyError> {
     }
     let status = child.wait()?;
     Err(format!(
-        "the daemon did not start ({status}); {} says why:\n{}",
-        LOG_FILE,
+        "the background process ended at once ({status}); {STATE_DIR}/{LOG_FILE} says why:\n{}",
         last_lines(&root)
     )
     .into())

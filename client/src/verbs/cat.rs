@@ -5,7 +5,7 @@ use onewriter_tree::{RelPath, open_file};
 
 use super::MANY;
 use crate::{
-    command::{Given, Verb},
+    command::{COMMON, Given, Verb},
     context::Context,
     failure::Failure,
 };
@@ -14,9 +14,10 @@ pub(super) const VERB: Verb = Verb {
     name: "cat",
     about: "Print files; each is one file's content, whatever is published meanwhile",
     details: "",
-    operands: "FILE",
+    operands: "FILE...",
     count: (1, MANY),
     options: &[],
+    common: COMMON,
     run,
 };
 

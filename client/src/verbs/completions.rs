@@ -15,6 +15,7 @@ pub(super) const VERB: Verb = Verb {
     operands: "SHELL",
     count: (1, 1),
     options: &[],
+    common: &[],
     run,
 };
 

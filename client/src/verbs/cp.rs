@@ -22,7 +22,7 @@ use super::{
     publish::{self, UNCHANGED, unchanged},
 };
 use crate::{
-    command::{Given, Opt, Verb},
+    command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
     session::Server,
@@ -47,6 +47,7 @@ symbolic link as destination is written through, inside the root.",
         UNCHANGED,
         Opt::flag('v', "verbose", "Say what was done to each"),
     ],
+    common: COMMON,
     run,
 };
 

@@ -1,12 +1,12 @@
 //! `onewriter init`: makes a build root.
 
-use std::path::Path;
+use std::{os::unix::ffi::OsStrExt as _, path::Path};
 
-use onewriter_tree::Tree;
+use onewriter_tree::{Error, Reason, Tree, path::STATE_DIR};
 use serde_json::json;
 
 use crate::{
-    command::{Given, Verb},
+    command::{Given, JSON, Opt, Verb},
     context::Context,
     failure::Failure,
 };
@@ -16,15 +16,20 @@ pub(super) const VERB: Verb = Verb {
     about: "Make DIR (default: here) a build root",
     details: "\
 Makes DIR/.onewriter, which holds the daemon's state and ignores itself in git. Every command below
-DIR belongs to that root then. Doing it again changes nothing.",
-    operands: "DIR",
+DIR belongs to that root then. Doing it again changes nothing. Inside another build root it is
+refused: two daemons would write to one tree.",
+    operands: "[DIR]",
     count: (0, 1),
-    options: &[],
+    options: &[Opt::flag('\0', "nested", "Make one even inside another build root")],
+    common: &[JSON],
     run,
 };
 
 fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let dir = given.operands.first().map_or(Path::new("."), Path::new);
+    if !given.has("nested") {
+        refuse_inside_another(dir)?;
+    }
     let made = Tree::init(dir)?;
     let real = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     if context.is_json() {
@@ -32,4 +37,22 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     }
     let what = if made { "made a build root" } else { "it is a build root already:" };
     context.output.line(format_args!("{what} {}", real.display()))
+}
+
+/// Whoever commands a path below two roots would write to it through two daemons.
+fn refuse_inside_another(dir: &Path) -> Result<(), Failure> {
+    // What cannot be resolved cannot be made a root either, and is told then.
+    let Ok(real) = std::fs::canonicalize(dir) else { return Ok(()) };
+    let is_root = |dir: &Path| dir.join(STATE_DIR).is_dir();
+    let outer = real.ancestors().skip(1).find(|dir| is_root(dir));
+    match outer.filter(|_| !is_root(&real)) {
+        None => Ok(()),
+        Some(outer) => {
+            let why = format!(
+                "lies in the build root '{}', whose daemon writes to it already (--nested makes one all the same)",
+                outer.display()
+            );
+            Err(Error::new(Reason::Exists, real.as_os_str().as_bytes(), why).into())
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::{
     publish::{self, UNCHANGED, unchanged},
 };
 use crate::{
-    command::{Given, Opt, Verb},
+    command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
     mode,
@@ -24,7 +24,7 @@ pub(super) const VERB: Verb = Verb {
     details: "\
 As install(1), but DST is never missing or half there while it is replaced, and any number of
 installers may share directories and files.",
-    operands: "SRC... DST | DIR",
+    operands: "SRC... DST|-d DIR...",
     count: (1, MANY),
     options: &[
         Opt::flag('d', "directory", "Make directories, with those on the way to them"),
@@ -38,6 +38,7 @@ installers may share directories and files.",
         UNCHANGED,
         Opt::flag('v', "verbose", "Say what was done to each"),
     ],
+    common: COMMON,
     run,
 };
 

@@ -9,7 +9,7 @@ use super::{
     destination::{self, EXACTLY, INTO},
 };
 use crate::{
-    command::{Given, Opt, Verb},
+    command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
 };
@@ -30,6 +30,7 @@ the same already is left alone.",
         EXACTLY,
         Opt::flag('v', "verbose", "Say what was done to each"),
     ],
+    common: COMMON,
     run,
 };
 

@@ -4,7 +4,7 @@ use onewriter_proto::v1::{JournalRecord, ListJournalRequest};
 use serde_json::{Value, json};
 
 use crate::{
-    command::{Given, Opt, Verb},
+    command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
     output::{path_fields, shown},
@@ -21,6 +21,7 @@ pub(super) const VERB: Verb = Verb {
         Opt::value('\0', "path", "PATH", "Only this path, and what lies below it"),
         Opt::flag('c', "changes", "Leave out what changed nothing"),
     ],
+    common: COMMON,
     run,
 };
 

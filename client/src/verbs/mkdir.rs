@@ -4,7 +4,7 @@ use onewriter_proto::v1::{MakeDirectories, mutation::Kind};
 
 use super::MANY;
 use crate::{
-    command::{Given, Opt, Verb},
+    command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
     mode,
@@ -16,7 +16,7 @@ pub(super) const VERB: Verb = Verb {
     details: "\
 A directory that exists already is no error, whoever made it and whenever. Something else that
 stands in its place is one, and is named. All are attempted, whatever becomes of the first.",
-    operands: "DIR",
+    operands: "DIR...",
     count: (1, MANY),
     options: &[
         Opt::flag('p', "parents", "Accepted for mkdir's sake: parents are made anyway"),
@@ -30,6 +30,7 @@ stands in its place is one, and is named. All are attempted, whatever becomes of
         Opt::flag('\0', "new", "Fail where DIR exists"),
         Opt::flag('v', "verbose", "Say what was done to each"),
     ],
+    common: COMMON,
     run,
 };
 

@@ -8,7 +8,7 @@ use super::{
     publish,
 };
 use crate::{
-    command::{Given, Opt, Verb},
+    command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
     session::Server,
@@ -30,6 +30,7 @@ same: the idiom of a generator that writes a new file beside the old one.",
         EXACTLY,
         Opt::flag('v', "verbose", "Say what was done to each"),
     ],
+    common: COMMON,
     run,
 };
 

@@ -17,10 +17,10 @@ use onewriter_proto::v1::{
     publish_stream_response::Step as In,
 };
 use onewriter_tree::{CLIENT_PREFIX, Error, Reason, Tree};
-use rustix::io::Errno;
+use rustix::{fs::FileType, io::Errno};
 
 use crate::{
-    command::{Given, Opt, Verb},
+    command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
     mode,
@@ -49,6 +49,7 @@ its other end failed: a shell does not tell. Use a file where that matters.",
         Opt::flag('\0', "new", "Fail where DST exists"),
         Opt::flag('v', "verbose", "Say what was done"),
     ],
+    common: COMMON,
     run,
 };
 
@@ -98,8 +99,19 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     match source {
         Some(source) => file(context, &server, to, source, given.has("move"), given.has("verbose")),
         None if given.has("move") => Err(Failure::Usage("--move needs a SRC".into())),
+        None if stdin_is_null() => Err(Failure::Usage(
+            "standard input is /dev/null: name a SRC, or pipe something in, be it empty".into(),
+        )),
         None => standard_input(context, &server, to, given.has("verbose")),
     }
+}
+
+/// Whether nobody gave a standard input: nobody means to publish nothing then.
+fn stdin_is_null() -> bool {
+    let null = rustix::fs::makedev(1, 3);
+    rustix::fs::fstat(rustix::stdio::stdin()).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == null
+    })
 }
 
 fn file(

@@ -4,7 +4,7 @@ use onewriter_proto::v1::{Remove, mutation::Kind};
 
 use super::MANY;
 use crate::{
-    command::{Given, Opt, Verb},
+    command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
 };
@@ -15,7 +15,7 @@ pub(super) const VERB: Verb = Verb {
     details: "\
 As rm(1). A tree that is removed with -r disappears at once; its space is freed in the background.
 All are attempted, whatever becomes of the first.",
-    operands: "PATH",
+    operands: "PATH...",
     count: (0, MANY),
     options: &[
         Opt::flag('f', "force", "What does not exist is no error"),
@@ -24,6 +24,7 @@ All are attempted, whatever becomes of the first.",
         Opt::flag('d', "dir", "Remove empty directories"),
         Opt::flag('v', "verbose", "Say what was done to each"),
     ],
+    common: COMMON,
     run,
 };
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::MANY;
 use crate::{
-    command::{Given, Opt, Verb},
+    command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
     output::{path_fields, shown},
@@ -20,9 +20,10 @@ pub(super) const VERB: Verb = Verb {
     name: "stat",
     about: "Describe paths as the daemon sees them",
     details: "A path at which nothing is makes the exit code 1.",
-    operands: "PATH",
+    operands: "PATH...",
     count: (1, MANY),
     options: &[Opt::flag('L', "dereference", "Describe what symbolic links lead to")],
+    common: COMMON,
     run,
 };
 

@@ -4,7 +4,7 @@ use onewriter_proto::v1::{StatisticsRequest, StatisticsResponse};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    command::{Given, Verb},
+    command::{COMMON, Given, Verb},
     context::Context,
     failure::Failure,
 };
@@ -16,6 +16,7 @@ pub(super) const VERB: Verb = Verb {
     operands: "",
     count: (0, 0),
     options: &[],
+    common: COMMON,
     run,
 };
 

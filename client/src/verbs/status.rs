@@ -4,7 +4,7 @@ use onewriter_proto::v1::{LockParty, LockedPath, StatusRequest, StatusResponse};
 use serde_json::{Value, json};
 
 use crate::{
-    command::{Given, Verb},
+    command::{COMMON, Given, Verb},
     context::Context,
     failure::Failure,
     output::{path_fields, shown},
@@ -17,6 +17,7 @@ pub(super) const VERB: Verb = Verb {
     operands: "",
     count: (0, 0),
     options: &[],
+    common: COMMON,
     run,
 };
 

@@ -6,7 +6,7 @@ use onewriter_proto::v1::{StopRequest, StopResponse};
 use serde_json::json;
 
 use crate::{
-    command::{Given, Verb},
+    command::{COMMON, Given, Verb},
     context::Context,
     failure::Failure,
 };
@@ -18,6 +18,7 @@ pub(super) const VERB: Verb = Verb {
     operands: "",
     count: (0, 0),
     options: &[],
+    common: COMMON,
     run,
 };
 

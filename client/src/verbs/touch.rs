@@ -6,7 +6,7 @@ use onewriter_proto::v1::{Time, Touch, mutation::Kind};
 
 use super::{MANY, cp};
 use crate::{
-    command::{Given, Opt, Verb},
+    command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
 };
@@ -15,7 +15,7 @@ pub(super) const VERB: Verb = Verb {
     name: "touch",
     about: "Set modification and access time to now, making empty files where there are none",
     details: "As touch(1). Symbolic links are followed, inside the root.",
-    operands: "FILE",
+    operands: "FILE...",
     count: (1, MANY),
     options: &[
         Opt::flag('c', "no-create", "Make no files"),
@@ -30,6 +30,7 @@ pub(super) const VERB: Verb = Verb {
         ),
         Opt::flag('v', "verbose", "Say what was done to each"),
     ],
+    common: COMMON,
     run,
 };
 
