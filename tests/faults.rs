@@ -22,7 +22,7 @@ fn on_a_small_disk(root: &Root, options: &str, script: &str) -> Option<Done> {
     }
     // The daemon must not outlive the namespace.
     let script = format!(
-        "{mount}; onewriter init >/dev/null; trap 'onewriter stop >/dev/null' EXIT\n{script}"
+        "{mount}; onewriter init --nested >/dev/null; trap 'onewriter stop >/dev/null' EXIT\n{script}"
     );
     Some(unshare(&script))
 }
