@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use onewriter_tree::{Error, Tree};
@@ -24,6 +25,10 @@ use crate::pool::Pool;
 /// Up to so many handles a round are synchronised one by one: `syncfs` also writes what others
 /// (the build's own compilers) have dirty on the filesystem.
 const FEW: usize = 3;
+
+/// How long a round that follows a shared one waits for more: requests that shared it come back
+/// together, each with the directory that its file was put into.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// What is asked to keep data through a power cut; tests put one that fails in its place.
 pub(crate) struct Disk {
@@ -64,6 +69,8 @@ struct Waiting {
     requests: Vec<Request>,
     /// Whether a round will run that has not taken its requests yet.
     scheduled: bool,
+    /// Whether many shared the last round.
+    shared: bool,
 }
 
 struct Request {
@@ -113,13 +120,19 @@ impl SyncGroup {
 }
 
 fn round(waiting: &Mutex<Waiting>, disk: &Disk) {
-    let requests = {
-        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    if lock().shared {
+        std::thread::sleep(GATHER);
+    }
+    let (requests, many) = {
+        let mut waiting = lock();
         waiting.scheduled = false;
-        std::mem::take(&mut waiting.requests)
+        let requests = std::mem::take(&mut waiting.requests);
+        let handles = requests.iter().map(|request| request.handles.len()).sum::<usize>();
+        waiting.shared = handles > FEW;
+        (requests, waiting.shared)
     };
-    let handles = requests.iter().map(|request| request.handles.len()).sum::<usize>();
-    let together = (handles > FEW).then(|| (disk.filesystem)());
+    let together = many.then(|| (disk.filesystem)());
     for Request { handles, done } in requests {
         let result = match together {
             Some(result) => result.and_then(|()| {
@@ -145,7 +158,6 @@ mod tests {
     use std::{
         fs::File,
         sync::{Condvar, atomic::AtomicUsize},
-        time::Duration,
     };
 
     use super::*;
