@@ -252,8 +252,9 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A good size for a message of content, in bytes.
-const CHUNK: usize = 256 * 1024;
+/// A good size for a message of content, in bytes. Twice as much takes a fifth longer: what is on
+/// its way through client and daemon does not stay in the processor's cache then.
+const CHUNK: usize = 128 * 1024;
 
 /// Sends content to a daemon that cannot open it. One that has it already (by its `digest`) does
 /// not want it.
