@@ -143,6 +143,14 @@ fn hint(reason: Reason, verb: &str) -> Option<&'static str> {
         Reason::SymlinkRace => {
             "something outside onewriter keeps replacing symbolic links: find and order it"
         }
+        Reason::Conflict => {
+            "order the two, or let the command run again with --on-conflict rerun and more --retries"
+        }
+        Reason::Undeclared => "declare the files with -o, or leave out --strict",
+        Reason::StaleLease => {
+            "the lease ended before its command: another may hold it by now; run the command again"
+        }
+        Reason::Deadlock => "take the leases in the same order everywhere",
         Reason::Journal => "free some space, or move .onewriter/journal.sqlite away",
         _ => return None,
     })

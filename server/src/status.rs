@@ -65,12 +65,14 @@ fn code(reason: Reason) -> Code {
         PathEmpty | PathNul | PathAbsolute | PathParent | PathReserved | PathTooLong
         | NameTooLong | BadRequest => Code::InvalidArgument,
         NotADirectory | IsADirectory | NotEmpty | OutsideRoot | SymlinkLoop | ReadOnly
-        | CrossDevice | Source | VersionMismatch => Code::FailedPrecondition,
+        | CrossDevice | Source | VersionMismatch | Undeclared | StaleLease => {
+            Code::FailedPrecondition
+        }
         NotFound | RootGone => Code::NotFound,
         Exists => Code::AlreadyExists,
         Permission | NotLocal => Code::PermissionDenied,
         NoSpace => Code::ResourceExhausted,
-        SymlinkRace | Incomplete => Code::Aborted,
+        SymlinkRace | Incomplete | Conflict | Deadlock => Code::Aborted,
         ContentMismatch => Code::DataLoss,
         LockTimeout => Code::DeadlineExceeded,
         Draining => Code::Unavailable,

@@ -195,6 +195,14 @@ pub enum Reason {
     Journal = 29,
     /// Any other failure of a system call; the metadata has its `errno`.
     Io = 30,
+    /// Another transaction or mutation changed the same file to something else meanwhile.
+    Conflict = 31,
+    /// A command changed other files than the outputs that it declares.
+    Undeclared = 32,
+    /// The fencing token is of a lease that is not held any more.
+    StaleLease = 33,
+    /// Waiting for a lease would never end: its holder waits for one that the caller holds.
+    Deadlock = 34,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -234,6 +242,10 @@ impl Reason {
             Self::BadRequest => "REASON_BAD_REQUEST",
             Self::Journal => "REASON_JOURNAL",
             Self::Io => "REASON_IO",
+            Self::Conflict => "REASON_CONFLICT",
+            Self::Undeclared => "REASON_UNDECLARED",
+            Self::StaleLease => "REASON_STALE_LEASE",
+            Self::Deadlock => "REASON_DEADLOCK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -270,6 +282,10 @@ impl Reason {
             "REASON_BAD_REQUEST" => Some(Self::BadRequest),
             "REASON_JOURNAL" => Some(Self::Journal),
             "REASON_IO" => Some(Self::Io),
+            "REASON_CONFLICT" => Some(Self::Conflict),
+            "REASON_UNDECLARED" => Some(Self::Undeclared),
+            "REASON_STALE_LEASE" => Some(Self::StaleLease),
+            "REASON_DEADLOCK" => Some(Self::Deadlock),
             _ => None,
         }
     }
@@ -2973,6 +2989,524 @@ pub mod administration_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "onewriter.v1.Administration";
     impl<T> tonic::server::NamedService for AdministrationServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransactRequest {
+    #[prost(oneof = "transact_request::Step", tags = "1, 2, 3")]
+    pub step: ::core::option::Option<transact_request::Step>,
+}
+/// Nested message and enum types in `TransactRequest`.
+pub mod transact_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Step {
+        #[prost(message, tag = "1")]
+        Begin(super::TransactionBegin),
+        #[prost(message, tag = "2")]
+        Commit(super::TransactionCommit),
+        #[prost(message, tag = "3")]
+        Abandon(super::TransactionAbandon),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransactionBegin {
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    /// What status and journal call it: "run", "publish", "batch", "once". At most 32 bytes.
+    #[prost(string, tag = "2")]
+    pub method: ::prost::alloc::string::String,
+    /// The command line as people may read it, for `status`; cut at 1,024 bytes.
+    #[prost(string, tag = "3")]
+    pub command: ::prost::alloc::string::String,
+    /// How long to wait for its turn after a conflict, in milliseconds; 0 means 300,000.
+    #[prost(uint64, tag = "4")]
+    pub wait_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransactionCommit {
+    /// What to do with files whose content is the same as before. KEEP: same inode, same
+    /// modification time. TOUCH: same inode, with the modification time that the command gave.
+    /// REPLACE: as the command left them.
+    #[prost(enumeration = "Unchanged", tag = "1")]
+    pub unchanged: i32,
+    #[prost(enumeration = "OnConflict", tag = "2")]
+    pub on_conflict: i32,
+    /// The paths that it may change (directories on the way to them come with them); empty: any.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub outputs: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Refuse to commit when it changed other paths than `outputs`; else they are reported.
+    #[prost(bool, tag = "4")]
+    pub strict: bool,
+    /// Other processes may still have files of the upper directory open for writing: commit copies.
+    #[prost(bool, tag = "5")]
+    pub copy: bool,
+    /// Report each change.
+    #[prost(bool, tag = "6")]
+    pub report: bool,
+    /// How long to wait for locks, in milliseconds; 0 means 300,000.
+    #[prost(uint64, tag = "7")]
+    pub wait_ms: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransactionAbandon {
+    /// Keep the upper directory for a look.
+    #[prost(bool, tag = "1")]
+    pub keep: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransactResponse {
+    #[prost(oneof = "transact_response::Step", tags = "1, 2, 3, 4, 5")]
+    pub step: ::core::option::Option<transact_response::Step>,
+}
+/// Nested message and enum types in `TransactResponse`.
+pub mod transact_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Step {
+        #[prost(message, tag = "1")]
+        Begun(super::TransactionBegun),
+        #[prost(message, tag = "2")]
+        Changes(super::TransactionChanges),
+        #[prost(message, tag = "3")]
+        Committed(super::TransactionCommitted),
+        #[prost(message, tag = "4")]
+        Conflicted(super::TransactionConflicted),
+        #[prost(message, tag = "5")]
+        Abandoned(super::TransactionAbandoned),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransactionBegun {
+    /// The transaction's name; also its directory's in `ROOT/.onewriter/staging/`. It holds `upper`
+    /// and `work`, both ready for an overlay.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Some of what a commit changed, where `report` was set; as many messages as it takes, before
+/// `committed`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransactionChanges {
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<Change>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransactionCommitted {
+    /// How many paths were changed, and how many left untouched.
+    #[prost(uint64, tag = "1")]
+    pub changed: u64,
+    #[prost(uint64, tag = "2")]
+    pub unchanged: u64,
+    /// Paths that it changed and that were not declared (at most 100), where `outputs` was given.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub undeclared: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Declared outputs that do not exist.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub missing: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// What it was committed over, where `on_conflict` is LAST.
+    #[prost(message, repeated, tag = "5")]
+    pub conflicts: ::prost::alloc::vec::Vec<Conflict>,
+}
+/// The transaction is given up; `begin` again on the same call gets its turn.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransactionConflicted {
+    /// At least one, at most 100.
+    #[prost(message, repeated, tag = "1")]
+    pub conflicts: ::prost::alloc::vec::Vec<Conflict>,
+}
+/// A path that somebody else changed to something else since the transaction began.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Conflict {
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// Who, in words, as in "pid 12 (publish for target 'x')".
+    #[prost(string, tag = "2")]
+    pub other: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransactionAbandoned {
+    /// Where the upper directory was kept: an absolute path. Empty where it was not.
+    #[prost(bytes = "vec", tag = "1")]
+    pub kept: ::prost::alloc::vec::Vec<u8>,
+}
+/// What to do where others changed the same files to something else since `begin`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OnConflict {
+    /// Nothing is committed; the answer is `conflicted`. The next `begin` of the call gets its turn
+    /// among all that conflicted on these paths, one after another, so that it is not in vain.
+    Rerun = 0,
+    /// Nothing is committed; the call ends with CONFLICT.
+    Fail = 1,
+    /// It is committed over what the others did, and recorded as a conflict.
+    Last = 2,
+}
+impl OnConflict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Rerun => "ON_CONFLICT_RERUN",
+            Self::Fail => "ON_CONFLICT_FAIL",
+            Self::Last => "ON_CONFLICT_LAST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ON_CONFLICT_RERUN" => Some(Self::Rerun),
+            "ON_CONFLICT_FAIL" => Some(Self::Fail),
+            "ON_CONFLICT_LAST" => Some(Self::Last),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+#[cfg(feature = "tonic")]
+pub mod transactions_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Changes of one command, applied together or not at all.
+    ///
+    /// A transaction has a directory in `ROOT/.onewriter/staging/`, named in `begun`, and in it an
+    /// `upper` directory in the format of Linux's overlayfs (`userxattr`): a file in it is to be at the
+    /// same path of the tree, a character device 0/0 is a path to be removed, a directory with the
+    /// attribute `user.overlay.opaque` replaces whatever is there. Whoever fills it (an overlay that is
+    /// mounted over the root, or a client that knows what it wants) is a local process of the daemon's
+    /// own user.
+    #[derive(Debug, Clone)]
+    pub struct TransactionsClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> TransactionsClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> TransactionsClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            TransactionsClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// One transaction after another, for as long as the call lives: the client sends `begin`, gets
+        /// `begun`, fills the upper directory, and sends `commit` or `abandon`. A call that ends with a
+        /// transaction under way gives it up: nothing of it has happened. A commit that the daemon has
+        /// begun goes on when the call ends.
+        ///
+        /// The call itself has no deadline (commands take their time); `wait_ms` of a step is how long
+        /// that step may wait for locks.
+        ///
+        /// A commit takes the locks of all paths that it changes, looks whether somebody else changed
+        /// them since `begin`, writes its intent to the journal, and renames. A daemon that is killed in
+        /// the middle of that completes or undoes it when it is started again, before it serves anybody.
+        ///
+        /// "Any mutation" errors (common.proto), and:
+        /// PERMISSION_DENIED NOT_LOCAL
+        /// FAILED_PRECONDITION UNDECLARED, where `strict` is set and other paths than `outputs` changed
+        /// ABORTED CONFLICT, where `on_conflict` is FAIL; with RERUN the answer is `conflicted` instead
+        /// INTERNAL JOURNAL, where the intent cannot be written
+        /// An error ends the call; nothing of the transaction has happened then.
+        pub async fn transact(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::TransactRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TransactResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/onewriter.v1.Transactions/Transact",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("onewriter.v1.Transactions", "Transact"));
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "tonic")]
+pub mod transactions_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with TransactionsServer.
+    #[async_trait]
+    pub trait Transactions: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Transact method.
+        type TransactStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::TransactResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// One transaction after another, for as long as the call lives: the client sends `begin`, gets
+        /// `begun`, fills the upper directory, and sends `commit` or `abandon`. A call that ends with a
+        /// transaction under way gives it up: nothing of it has happened. A commit that the daemon has
+        /// begun goes on when the call ends.
+        ///
+        /// The call itself has no deadline (commands take their time); `wait_ms` of a step is how long
+        /// that step may wait for locks.
+        ///
+        /// A commit takes the locks of all paths that it changes, looks whether somebody else changed
+        /// them since `begin`, writes its intent to the journal, and renames. A daemon that is killed in
+        /// the middle of that completes or undoes it when it is started again, before it serves anybody.
+        ///
+        /// "Any mutation" errors (common.proto), and:
+        /// PERMISSION_DENIED NOT_LOCAL
+        /// FAILED_PRECONDITION UNDECLARED, where `strict` is set and other paths than `outputs` changed
+        /// ABORTED CONFLICT, where `on_conflict` is FAIL; with RERUN the answer is `conflicted` instead
+        /// INTERNAL JOURNAL, where the intent cannot be written
+        /// An error ends the call; nothing of the transaction has happened then.
+        async fn transact(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::TransactRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::TransactStream>, tonic::Status>;
+    }
+    /// Changes of one command, applied together or not at all.
+    ///
+    /// A transaction has a directory in `ROOT/.onewriter/staging/`, named in `begun`, and in it an
+    /// `upper` directory in the format of Linux's overlayfs (`userxattr`): a file in it is to be at the
+    /// same path of the tree, a character device 0/0 is a path to be removed, a directory with the
+    /// attribute `user.overlay.opaque` replaces whatever is there. Whoever fills it (an overlay that is
+    /// mounted over the root, or a client that knows what it wants) is a local process of the daemon's
+    /// own user.
+    #[derive(Debug)]
+    pub struct TransactionsServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> TransactionsServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for TransactionsServer<T>
+    where
+        T: Transactions,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/onewriter.v1.Transactions/Transact" => {
+                    #[allow(non_camel_case_types)]
+                    struct TransactSvc<T: Transactions>(pub Arc<T>);
+                    impl<
+                        T: Transactions,
+                    > tonic::server::StreamingService<super::TransactRequest>
+                    for TransactSvc<T> {
+                        type Response = super::TransactResponse;
+                        type ResponseStream = T::TransactStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::TransactRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Transactions>::transact(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TransactSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for TransactionsServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "onewriter.v1.Transactions";
+    impl<T> tonic::server::NamedService for TransactionsServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -40,11 +40,15 @@ pub enum Reason {
     BadRequest,
     Journal,
     Io,
+    Conflict,
+    Undeclared,
+    StaleLease,
+    Deadlock,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 30] = {
+    pub const ALL: [Self; 34] = {
         use Reason::*;
         [
             PathEmpty,
@@ -77,6 +81,10 @@ impl Reason {
             BadRequest,
             Journal,
             Io,
+            Conflict,
+            Undeclared,
+            StaleLease,
+            Deadlock,
         ]
     };
 
@@ -113,6 +121,10 @@ impl Reason {
             Self::BadRequest => "BAD_REQUEST",
             Self::Journal => "JOURNAL",
             Self::Io => "IO",
+            Self::Conflict => "CONFLICT",
+            Self::Undeclared => "UNDECLARED",
+            Self::StaleLease => "STALE_LEASE",
+            Self::Deadlock => "DEADLOCK",
         }
     }
 
