@@ -15,6 +15,7 @@ use onewriter_tree::{
     mutation::{self, Effects},
 };
 use rustix::{fs::Mode, process::umask};
+use serde_json::Value;
 
 use crate::{
     command::Given,
@@ -227,6 +228,14 @@ impl Context {
             Server::Unix(_) => Err(Failure::Usage(
                 "ONEWRITER=off works on a build root, not on a server's address".into(),
             )),
+        }
+    }
+
+    /// Says that no daemon runs, which is no failure; as JSON, `answer` says it.
+    pub(crate) fn tell_not_running(&mut self, answer: &Value) -> Result<(), Failure> {
+        match self.json {
+            true => self.output.json(answer),
+            false => self.output.line("no daemon runs for this build root"),
         }
     }
 

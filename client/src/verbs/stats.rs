@@ -27,10 +27,7 @@ fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
     let stats: Option<StatisticsResponse> =
         session.unary_if_running(method, &StatisticsRequest {})?;
     let Some(stats) = stats else {
-        return match context.is_json() {
-            true => context.output.json(&json!({ "running": false })),
-            false => context.output.line("no daemon runs for this build root"),
-        };
+        return context.tell_not_running(&json!({ "running": false }));
     };
     let numbers = numbers(&stats);
     if context.is_json() {

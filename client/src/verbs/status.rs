@@ -27,8 +27,7 @@ fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
     let method = "/onewriter.v1.Administration/Status";
     let status: Option<StatusResponse> = session.unary_if_running(method, &StatusRequest {})?;
     match (status, context.is_json()) {
-        (None, true) => context.output.json(&json!({ "running": false })),
-        (None, false) => context.output.line("no daemon runs for this build root"),
+        (None, _) => context.tell_not_running(&json!({ "running": false })),
         (Some(status), true) => context.output.json(&as_json(&status)),
         (Some(status), false) => print(context, &status),
     }

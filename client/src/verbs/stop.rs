@@ -28,14 +28,13 @@ fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
     let method = "/onewriter.v1.Administration/Stop";
     let stopped: Option<StopResponse> =
         context.session(&server)?.unary_if_running(method, &StopRequest {})?;
-    if let Some(StopResponse { pid }) = stopped {
-        wait_for_end(pid, timeout)?;
-    }
-    match (stopped, context.is_json()) {
-        (Some(StopResponse { pid }), true) => context.output.json(&json!({ "stopped": pid })),
-        (None, true) => context.output.json(&json!({ "stopped": null })),
-        (Some(_), false) => Ok(()),
-        (None, false) => context.output.line("no daemon runs for this build root"),
+    let Some(StopResponse { pid }) = stopped else {
+        return context.tell_not_running(&json!({ "stopped": null }));
+    };
+    wait_for_end(pid, timeout)?;
+    match context.is_json() {
+        true => context.output.json(&json!({ "stopped": pid })),
+        false => Ok(()),
     }
 }
 
