@@ -17,8 +17,7 @@ use onewriter_proto::v1::{
 use onewriter_tree::{Error, Reason};
 
 use super::{
-    MANY,
-    destination::{self, EXACTLY, INTO},
+    MANY, destination,
     publish::{self, UNCHANGED, unchanged},
 };
 use crate::{
@@ -37,15 +36,12 @@ and gets a new modification time, as make expects of cp (--unchanged=keep leaves
 symbolic link as destination is written through, inside the root.",
     operands: "SRC... DST",
     count: (1, MANY),
-    options: &[
+    options: destination::options![
         Opt::flag('r', "recursive", "Copy directories with everything in them; links as links"),
         Opt::flag('R', "RECURSIVE", "The same as -r"),
         Opt::flag('p', "preserve", "Keep mode and modification time"),
         Opt::flag('f', "force", "Accepted for cp's sake: a destination is replaced anyway"),
-        INTO,
-        EXACTLY,
         UNCHANGED,
-        Opt::flag('v', "verbose", "Say what was done to each"),
     ],
     common: COMMON,
     run,

@@ -12,6 +12,19 @@ use crate::{
     failure::Failure,
 };
 
+/// The options of a verb that has a destination: its own, and those that all such have.
+macro_rules! options {
+    ($($own:expr),* $(,)?) => {
+        &[
+            $($own,)*
+            $crate::verbs::destination::INTO,
+            $crate::verbs::destination::EXACTLY,
+            $crate::verbs::VERBOSE,
+        ]
+    };
+}
+pub(super) use options;
+
 /// `-t`.
 pub(super) const INTO: Opt = Opt::value('t', "target-directory", "DIR", "Put all into DIR");
 

@@ -7,8 +7,7 @@ use onewriter_proto::v1::{
 };
 
 use super::{
-    MANY, cp,
-    destination::{self, EXACTLY, INTO},
+    MANY, cp, destination,
     publish::{self, UNCHANGED, unchanged},
 };
 use crate::{
@@ -26,17 +25,14 @@ As install(1), but DST is never missing or half there while it is replaced, and 
 installers may share directories and files.",
     operands: "SRC... DST|-d DIR...",
     count: (1, MANY),
-    options: &[
+    options: destination::options![
         Opt::flag('d', "directory", "Make directories, with those on the way to them"),
         Opt::flag('D', "parents", "Make missing directories on the way to DST"),
         Opt::flag('C', "compare", "Leave a DST of the same content and mode alone"),
         Opt::flag('c', "copy", "Accepted for install's sake"),
         Opt::value('m', "mode", "MODE", "The mode [default: 755]"),
         Opt::flag('p', "preserve-timestamps", "Keep the modification time"),
-        INTO,
-        EXACTLY,
         UNCHANGED,
-        Opt::flag('v', "verbose", "Say what was done to each"),
     ],
     common: COMMON,
     run,

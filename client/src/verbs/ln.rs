@@ -4,10 +4,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
 use onewriter_proto::v1::{HardLink, Symlink, mutation::Kind};
 
-use super::{
-    MANY,
-    destination::{self, EXACTLY, INTO},
-};
+use super::{MANY, destination};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -22,13 +19,10 @@ As ln(1). With -f, what stands at the name is replaced in one step, and a symbol
 the same already is left alone.",
     operands: "TARGET... LINK",
     count: (1, MANY),
-    options: &[
+    options: destination::options![
         Opt::flag('s', "symbolic", "Make symbolic links"),
         Opt::flag('f', "force", "Replace what is at the name, unless it is a directory"),
         Opt::flag('n', "no-dereference", "LINK is the very name if it is a link to a directory"),
-        INTO,
-        EXACTLY,
-        Opt::flag('v', "verbose", "Say what was done to each"),
     ],
     common: COMMON,
     run,

@@ -2,7 +2,7 @@
 
 use onewriter_proto::v1::{MakeDirectories, mutation::Kind};
 
-use super::MANY;
+use super::{MANY, VERBOSE};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -28,7 +28,7 @@ stands in its place is one, and is named. All are attempted, whatever becomes of
         ),
         Opt::flag('\0', "no-parents", "Fail where a parent is missing"),
         Opt::flag('\0', "new", "Fail where DIR exists"),
-        Opt::flag('v', "verbose", "Say what was done to each"),
+        VERBOSE,
     ],
     common: COMMON,
     run,

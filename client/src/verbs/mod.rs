@@ -18,7 +18,7 @@ mod status;
 mod stop;
 mod touch;
 
-use crate::command::Verb;
+use crate::command::{Opt, Verb};
 
 /// All of them, as the help lists them.
 pub(crate) const ALL: &[&Verb] = &[
@@ -42,3 +42,6 @@ pub(crate) const ALL: &[&Verb] = &[
 
 /// As many operands as one likes.
 const MANY: usize = usize::MAX;
+
+/// `-v`.
+const VERBOSE: Opt = Opt::flag('v', "verbose", "Say what was done to each");

@@ -2,11 +2,7 @@
 
 use onewriter_proto::v1::{Publication, Rename, Unchanged, mutation::Kind};
 
-use super::{
-    MANY,
-    destination::{self, EXACTLY, INTO},
-    publish,
-};
+use super::{MANY, destination, publish};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -22,13 +18,10 @@ As mv(1). With --keep, a DST of the same content and mode is left alone, and SRC
 same: the idiom of a generator that writes a new file beside the old one.",
     operands: "SRC... DST",
     count: (1, MANY),
-    options: &[
+    options: destination::options![
         Opt::flag('\0', "keep", "Leave a DST of the same content and mode alone"),
         Opt::flag('f', "force", "Accepted for mv's sake: nothing is asked anyway"),
         Opt::flag('\0', "new", "Fail where DST exists"),
-        INTO,
-        EXACTLY,
-        Opt::flag('v', "verbose", "Say what was done to each"),
     ],
     common: COMMON,
     run,

@@ -2,7 +2,7 @@
 
 use onewriter_proto::v1::{Remove, mutation::Kind};
 
-use super::MANY;
+use super::{MANY, VERBOSE};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -22,7 +22,7 @@ All are attempted, whatever becomes of the first.",
         Opt::flag('r', "recursive", "Remove directories with everything in them"),
         Opt::flag('R', "RECURSIVE", "The same as -r"),
         Opt::flag('d', "dir", "Remove empty directories"),
-        Opt::flag('v', "verbose", "Say what was done to each"),
+        VERBOSE,
     ],
     common: COMMON,
     run,

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path};
 
 use onewriter_proto::v1::{Time, Touch, mutation::Kind};
 
-use super::{MANY, cp};
+use super::{MANY, VERBOSE, cp};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -28,7 +28,7 @@ pub(super) const VERB: Verb = Verb {
             "@SECONDS",
             "So many seconds since 1970 instead of now, as in @1700000000.5",
         ),
-        Opt::flag('v', "verbose", "Say what was done to each"),
+        VERBOSE,
     ],
     common: COMMON,
     run,
