@@ -6,128 +6,68 @@ use rustix::io::Errno;
 
 use crate::path::Printable;
 
-/// Why a mutation was refused or failed. The names are those of the protocol's `Reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "proto/onewriter/v1/common.proto documents each")]
-pub enum Reason {
-    PathEmpty,
-    PathNul,
-    PathAbsolute,
-    PathParent,
-    PathReserved,
-    PathTooLong,
-    NameTooLong,
-    NotADirectory,
-    IsADirectory,
-    NotFound,
-    Exists,
-    NotEmpty,
-    OutsideRoot,
-    SymlinkLoop,
-    SymlinkRace,
-    Permission,
-    ReadOnly,
-    NoSpace,
-    CrossDevice,
-    RootGone,
-    Source,
-    NotLocal,
-    ContentMismatch,
-    Incomplete,
-    LockTimeout,
-    Draining,
-    VersionMismatch,
-    BadRequest,
-    Journal,
-    Io,
-    Conflict,
-    Undeclared,
-    StaleLease,
-    Deadlock,
+/// The one table of reasons.
+macro_rules! reasons {
+    ($($reason:ident => $name:literal,)*) => {
+        /// Why a mutation was refused or failed. The names are those of the protocol's `Reason`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs, reason = "proto/onewriter/v1/common.proto documents each")]
+        pub enum Reason {
+            $($reason,)*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$reason),*];
+
+            /// The name on the wire and in `--json`, as in `NOT_A_DIRECTORY`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $name,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    PathEmpty => "PATH_EMPTY",
+    PathNul => "PATH_NUL",
+    PathAbsolute => "PATH_ABSOLUTE",
+    PathParent => "PATH_PARENT",
+    PathReserved => "PATH_RESERVED",
+    PathTooLong => "PATH_TOO_LONG",
+    NameTooLong => "NAME_TOO_LONG",
+    NotADirectory => "NOT_A_DIRECTORY",
+    IsADirectory => "IS_A_DIRECTORY",
+    NotFound => "NOT_FOUND",
+    Exists => "EXISTS",
+    NotEmpty => "NOT_EMPTY",
+    OutsideRoot => "OUTSIDE_ROOT",
+    SymlinkLoop => "SYMLINK_LOOP",
+    SymlinkRace => "SYMLINK_RACE",
+    Permission => "PERMISSION",
+    ReadOnly => "READ_ONLY",
+    NoSpace => "NO_SPACE",
+    CrossDevice => "CROSS_DEVICE",
+    RootGone => "ROOT_GONE",
+    Source => "SOURCE",
+    NotLocal => "NOT_LOCAL",
+    ContentMismatch => "CONTENT_MISMATCH",
+    Incomplete => "INCOMPLETE",
+    LockTimeout => "LOCK_TIMEOUT",
+    Draining => "DRAINING",
+    VersionMismatch => "VERSION_MISMATCH",
+    BadRequest => "BAD_REQUEST",
+    Journal => "JOURNAL",
+    Io => "IO",
+    Conflict => "CONFLICT",
+    Undeclared => "UNDECLARED",
+    StaleLease => "STALE_LEASE",
+    Deadlock => "DEADLOCK",
 }
 
 impl Reason {
-    /// All of them.
-    pub const ALL: [Self; 34] = {
-        use Reason::*;
-        [
-            PathEmpty,
-            PathNul,
-            PathAbsolute,
-            PathParent,
-            PathReserved,
-            PathTooLong,
-            NameTooLong,
-            NotADirectory,
-            IsADirectory,
-            NotFound,
-            Exists,
-            NotEmpty,
-            OutsideRoot,
-            SymlinkLoop,
-            SymlinkRace,
-            Permission,
-            ReadOnly,
-            NoSpace,
-            CrossDevice,
-            RootGone,
-            Source,
-            NotLocal,
-            ContentMismatch,
-            Incomplete,
-            LockTimeout,
-            Draining,
-            VersionMismatch,
-            BadRequest,
-            Journal,
-            Io,
-            Conflict,
-            Undeclared,
-            StaleLease,
-            Deadlock,
-        ]
-    };
-
-    /// The name on the wire and in `--json`, as in `NOT_A_DIRECTORY`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PathEmpty => "PATH_EMPTY",
-            Self::PathNul => "PATH_NUL",
-            Self::PathAbsolute => "PATH_ABSOLUTE",
-            Self::PathParent => "PATH_PARENT",
-            Self::PathReserved => "PATH_RESERVED",
-            Self::PathTooLong => "PATH_TOO_LONG",
-            Self::NameTooLong => "NAME_TOO_LONG",
-            Self::NotADirectory => "NOT_A_DIRECTORY",
-            Self::IsADirectory => "IS_A_DIRECTORY",
-            Self::NotFound => "NOT_FOUND",
-            Self::Exists => "EXISTS",
-            Self::NotEmpty => "NOT_EMPTY",
-            Self::OutsideRoot => "OUTSIDE_ROOT",
-            Self::SymlinkLoop => "SYMLINK_LOOP",
-            Self::SymlinkRace => "SYMLINK_RACE",
-            Self::Permission => "PERMISSION",
-            Self::ReadOnly => "READ_ONLY",
-            Self::NoSpace => "NO_SPACE",
-            Self::CrossDevice => "CROSS_DEVICE",
-            Self::RootGone => "ROOT_GONE",
-            Self::Source => "SOURCE",
-            Self::NotLocal => "NOT_LOCAL",
-            Self::ContentMismatch => "CONTENT_MISMATCH",
-            Self::Incomplete => "INCOMPLETE",
-            Self::LockTimeout => "LOCK_TIMEOUT",
-            Self::Draining => "DRAINING",
-            Self::VersionMismatch => "VERSION_MISMATCH",
-            Self::BadRequest => "BAD_REQUEST",
-            Self::Journal => "JOURNAL",
-            Self::Io => "IO",
-            Self::Conflict => "CONFLICT",
-            Self::Undeclared => "UNDECLARED",
-            Self::StaleLease => "STALE_LEASE",
-            Self::Deadlock => "DEADLOCK",
-        }
-    }
-
     /// The reason of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name)
