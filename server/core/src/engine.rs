@@ -139,7 +139,7 @@ impl Engine {
                 Step::Again(unfinished) => unfinished,
             };
             work.locks = None;
-            if let Err(error) = mutation::resolve(&mut *work.mutation, self.tree()) {
+            if let Err(error) = work.mutation.resolve(self.tree()) {
                 return self.hands.close(work, Err(error.into())).await;
             }
             set = locks_of(&mut *work.mutation);

@@ -260,11 +260,6 @@ impl Effects {
     }
 }
 
-/// Replaces the claims' paths by their real places.
-pub fn resolve(mutation: &mut dyn Mutation, tree: &Tree) -> Result<(), Error> {
-    mutation.resolve(tree)
-}
-
 /// The error for a path that never stayed still.
 pub fn symlink_race(mutation: &mut dyn Mutation) -> Error {
     let path = mutation.claims().first().map(|claim| claim.path.clone()).unwrap_or_default();
@@ -287,7 +282,7 @@ pub fn run(mutation: &mut dyn Mutation, tree: &Tree, effects: &mut Effects) -> R
         match done {
             Ok(()) => return effects.sync_now(),
             Err(Fault::Failed(error)) => return Err(error),
-            Err(Fault::Moved) => resolve(mutation, tree)?,
+            Err(Fault::Moved) => mutation.resolve(tree)?,
         }
     }
     Err(symlink_race(mutation))
