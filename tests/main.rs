@@ -8,10 +8,12 @@
 
 mod support;
 
+mod answers;
 mod bad_input;
 mod budget;
 mod builds;
-mod commands;
+mod changes;
+mod command_lines;
 mod contention;
 mod direct;
 mod ending;
