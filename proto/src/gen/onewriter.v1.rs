@@ -384,7 +384,7 @@ pub mod publish_stream_request {
     pub enum Step {
         #[prost(message, tag = "1")]
         Begin(super::PublishBegin),
-        /// At most 1 MiB each; 256 KiB is a good size.
+        /// At most 1 MiB each; 128 KiB is a good size.
         #[prost(bytes, tag = "2")]
         Chunk(::prost::bytes::Bytes),
         #[prost(message, tag = "3")]
