@@ -121,7 +121,13 @@ fn common_options_may_come_before_the_command() {
     assert_eq!(status["running"], true);
     elsewhere().run(["--root", path, "stop"]).ok();
     assert_eq!(root.daemons(), []);
-    elsewhere().run(["--root", path]).exits(2);
+    for alone in [["--root", path], ["--json", "--root"], ["--json", "--json"]] {
+        let done = elsewhere().run(alone);
+        done.exits(2);
+        let told = ["a command is missing", "--help"];
+        assert!(told.iter().all(|part| done.stderr.contains(part)), "{done}");
+    }
+    assert_eq!(elsewhere().run(["--json"; 1]).json()["error"]["reason"], "USAGE");
 }
 
 #[test]

@@ -113,6 +113,20 @@ pub const COMMON: &[Opt] = &[
 
 /// Moves common options that come before the verb behind it, where everything else expects them.
 pub(crate) fn verb_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let at = before_verb(&arguments);
+    if at > 1 && at < arguments.len() {
+        arguments[1..=at].rotate_right(1);
+    }
+    arguments
+}
+
+/// Whether there are common options, and nothing that they could be for.
+pub(crate) fn lacks_verb(arguments: &[OsString]) -> bool {
+    arguments.len() > 1 && before_verb(arguments) >= arguments.len()
+}
+
+/// How many words the program's name and the common options after it are.
+fn before_verb(arguments: &[OsString]) -> usize {
     let mut at = 1;
     while let Some(long) = arguments.get(at).and_then(|a| a.as_bytes().strip_prefix(b"--")) {
         let mut parts = long.splitn(2, |&b| b == b'=');
@@ -121,10 +135,7 @@ pub(crate) fn verb_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
         let takes_next = option.value.is_some() && parts.next().is_none();
         at += if takes_next { 2 } else { 1 };
     }
-    if at > 1 && at < arguments.len() {
-        arguments[1..=at].rotate_right(1);
-    }
-    arguments
+    at
 }
 
 /// A command line that was understood.
@@ -390,6 +401,9 @@ mod tests {
             ("o --root r", "o --root r"),
         ] {
             assert_eq!(verb_first(words(line)), words(moved), "{line}");
+            let lacks_verb = !moved.contains("mkdir");
+            assert_eq!(super::lacks_verb(&words(moved)), lacks_verb, "{line}");
         }
+        assert!(!lacks_verb(&words("o")));
     }
 }

@@ -65,6 +65,11 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
 /// Lets clap look at the command line: it prints help and errors, or understands it after all.
 fn explain(arguments: Vec<OsString>) -> i32 {
     let as_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    if command::lacks_verb(&arguments) {
+        let why = "a command is missing";
+        let error = clap().error(clap::error::ErrorKind::MissingSubcommand, why);
+        return misunderstood(error, as_json);
+    }
     let matches = match clap().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) => return misunderstood(error, as_json),
