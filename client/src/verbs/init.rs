@@ -16,8 +16,11 @@ pub(super) const VERB: Verb = Verb {
     about: "Make DIR (default: here) a build root",
     details: "\
 Makes DIR/.onewriter, which holds the daemon's state and ignores itself in git. Every command below
-DIR belongs to that root then. Doing it again changes nothing. Inside another build root it is
-refused: two daemons would write to one tree.",
+DIR belongs to that root then. Doing it again changes nothing.
+
+Build roots do not nest: two daemons would write to one tree. Inside another one it is refused
+without --nested. One further down is not looked for, since that would take a walk through the whole
+tree: the commands given in it go to its own daemon until its .onewriter is removed.",
     operands: "[DIR]",
     count: (0, 1),
     options: &[Opt::flag('\0', "nested", "Make one even inside another build root")],
