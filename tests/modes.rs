@@ -61,6 +61,29 @@ fn modes_are_those_of_the_coreutils() {
 }
 
 #[test]
+fn symbolic_modes_are_those_of_mkdir() {
+    let root = Root::new();
+    let modes = "+t a+t o=t =t u+s ug+s g-s u=rwxs a=rwxs,g-s =s,+t +s,= g=u u=g,o-u o= = =u =rwx \
+                 =X +x -x a-w -w u=rwx,go= a=,+X g=o-w";
+    for umask in ["022", "077", "002"] {
+        let script = |tool: &str, dir: &str| {
+            format!(
+                "umask 022; mkdir {dir}-{umask}; cd {dir}-{umask}; umask {umask}; set -e
+                for mode in {modes}; do
+                    {tool} -m $mode ./$mode; stat -c '%n %a' ./$mode; chmod 700 ./$mode
+                done"
+            )
+        };
+        let theirs = root.sh(&script("mkdir", "theirs"));
+        assert_eq!(theirs.ok().lines().count(), modes.split_whitespace().count());
+        let ours = root.sh(&script("onewriter mkdir", "ours"));
+        assert_eq!(ours.ok(), theirs.ok(), "under {umask}");
+        let direct = root.client().direct().sh(&script("onewriter mkdir", "direct"));
+        assert_eq!(direct.ok(), theirs.ok(), "under {umask}, directly");
+    }
+}
+
+#[test]
 fn a_publish_keeps_the_mode_of_what_it_replaces() {
     let root = Root::new();
     root.sh("umask 027; echo x | onewriter publish f; onewriter publish f g; onewriter publish -p f d/e/h").ok();

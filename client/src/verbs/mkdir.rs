@@ -36,7 +36,7 @@ stands in its place is one, and is named. All are attempted, whatever becomes of
 
 fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let mode = match given.text("mode")? {
-        Some(text) => Some(mode::parse(text, 0o777, context.umask())?),
+        Some(text) => Some(mode::of_new_directory(text, context.umask())?),
         None => None,
     };
     let server = context.server()?;
