@@ -2,7 +2,7 @@
 //!
 //! No temporary name appears anywhere else in the tree. A [`Staged`] file is owned: dropped before
 //! it was placed, it is gone. Names say whose they are: `s-` the daemon's, `c-` a client's (locked
-//! by it while it writes), `t-` trees that were removed and wait to be deleted.
+//! by it while it writes), `t-` what was removed and waits to be deleted.
 
 use std::{
     ffi::OsStr,
@@ -159,7 +159,7 @@ impl Staging {
         self.dir.as_fd()
     }
 
-    /// How many trees were moved here to be deleted, ever.
+    /// How many trees and files were moved here to be deleted, ever.
     pub fn discarded(&self) -> u64 {
         self.discarded.load(Ordering::Relaxed)
     }
@@ -248,8 +248,8 @@ impl Staged {
         Ok(())
     }
 
-    /// Exchanges the file with what is at `name` in `dir`, and removes that. `false` if nothing is there, or the
-    /// filesystem cannot do it. Never takes a directory away.
+    /// Exchanges the file with what is at `name` in `dir`, and removes that. `false` if nothing is
+    /// there, or the filesystem cannot do it. Never takes a directory away.
     fn exchange(&self, staged: &str, dir: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Errno> {
         let exchange =
             || renameat_with(&self.staging.dir, staged, dir, name, RenameFlags::EXCHANGE);
@@ -261,7 +261,12 @@ impl Staged {
         match unlinkat(&self.staging.dir, staged, AtFlags::empty()) {
             // A directory came to stand there since it was looked at: put it back.
             Err(Errno::ISDIR | Errno::PERM) => exchange().and(Err(Errno::ISDIR)),
-            _ => Ok(true),
+            Err(_) => {
+                // The new file is in its place all the same; the sweeper tries again.
+                let _ = self.staging.discard(self.staging.dir.as_fd(), staged.as_bytes());
+                Ok(true)
+            }
+            Ok(()) => Ok(true),
         }
     }
 }

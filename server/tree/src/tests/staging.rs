@@ -58,6 +58,18 @@ fn a_start_clears_away_what_nobody_writes() {
 }
 
 #[test]
+fn what_cannot_be_removed_now_is_left_for_later() {
+    let root = Root::new();
+    let staging = root.tree.staging();
+    root.write(".onewriter/staging/s-displaced", "");
+    assert!(staging.leftovers(false).unwrap().is_empty());
+    staging.discard(staging.handle(), b"s-displaced").unwrap();
+    assert_eq!((staging.leftovers(false).unwrap().len(), staging.discarded()), (1, 1));
+    staging.delete(&staging.leftovers(false).unwrap()[0]).unwrap();
+    root.assert_staging_empty();
+}
+
+#[test]
 fn fresh_names_differ() {
     let names: std::collections::HashSet<_> =
         (0..1000).map(|_| Staging::fresh_name("s-")).collect();
