@@ -7,12 +7,14 @@
 mod canonical;
 mod content;
 pub mod error;
+pub mod fault;
 pub mod mutation;
 pub mod path;
 mod staging;
 mod stat;
 #[cfg(test)]
 mod tests;
+pub mod transaction;
 mod trash;
 mod tree;
 

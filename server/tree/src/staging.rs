@@ -2,7 +2,8 @@
 //!
 //! No temporary name appears anywhere else in the tree. A [`Staged`] file is owned: dropped before
 //! it was placed, it is gone. Names say whose they are: `s-` the daemon's, `c-` a client's (locked
-//! by it while it writes), `t-` what was removed and waits to be deleted.
+//! by it while it writes), `x-` a transaction's directory, `t-` what was removed and waits to be
+//! deleted.
 
 use std::{
     ffi::OsStr,
@@ -73,7 +74,7 @@ impl Staging {
         Self { dir, prefix: BESIDE, discarded: AtomicU64::new(0) }
     }
 
-    fn name(&self, whose: &str) -> String {
+    pub(crate) fn name(&self, whose: &str) -> String {
         Self::fresh_name(&[self.prefix, whose].concat())
     }
 
@@ -135,11 +136,16 @@ impl Staging {
         renamed
     }
 
+    /// All names.
+    pub(crate) fn names(&self) -> Result<Vec<Vec<u8>>, Errno> {
+        trash::list(self.dir.as_fd())
+    }
+
     /// The names that nobody needs any more: removed trees; and, for the daemon that starts
     /// (`all`), whatever earlier daemons and clients left behind. A client's file that is still
     /// being written is locked, and not among them.
     pub fn leftovers(&self, all: bool) -> Result<Vec<Vec<u8>>, Errno> {
-        let mut names = trash::list(self.dir.as_fd())?;
+        let mut names = self.names()?;
         names.retain(|name| match name.strip_prefix(self.prefix.as_bytes()) {
             None => false,
             Some([b't', b'-', ..]) => true,

@@ -153,6 +153,17 @@ impl Tree {
         Ok(Self { root, path: "/".into(), state, staging: Arc::new(staging) })
     }
 
+    /// Another set of handles of the same root, for somebody who outlives this one.
+    pub(crate) fn try_clone(&self) -> Result<Self, Errno> {
+        let clone = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, 0);
+        Ok(Self {
+            root: clone(&self.root)?,
+            path: self.path.clone(),
+            state: clone(&self.state)?,
+            staging: Arc::clone(&self.staging),
+        })
+    }
+
     /// The root as an absolute path without symbolic links, as it was when it was opened. For
     /// people to read, and to compare other absolute paths with; never to open anything by.
     pub fn path(&self) -> &Path {

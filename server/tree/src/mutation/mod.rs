@@ -74,6 +74,12 @@ pub trait Mutation: Send {
         Ok(())
     }
 
+    /// Whether others could see `apply` half done although it happens as a whole or not at all.
+    /// Asked when it is prepared.
+    fn is_stepwise(&self) -> bool {
+        false
+    }
+
     /// Changes the tree, and records each change as it is made.
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault>;
 }
@@ -236,6 +242,22 @@ impl Effects {
         if self.durable {
             let handle = file.as_fd().try_clone_to_owned();
             self.unsynced.push(handle.map_err(|e| Error::new(Reason::Io, b".", e.to_string()))?);
+        }
+        Ok(())
+    }
+
+    /// Notes that more is new below `dir` than it would be wise to hold handles of: so many of one
+    /// that whoever synchronises them takes all of the filesystem instead.
+    pub(crate) fn everything(&mut self, dir: impl AsFd) -> Result<(), Fault> {
+        const MANY: usize = 4;
+        if self.durable {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            for _ in 0..MANY {
+                let handle = openat(&dir, ".", flags, Mode::empty());
+                self.unsynced.push(handle.map_err(|e| {
+                    Error::io(b".", "cannot open a directory to synchronise it", e)
+                })?);
+            }
         }
         Ok(())
     }

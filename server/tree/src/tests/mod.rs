@@ -14,6 +14,7 @@ mod rename;
 mod sources;
 mod staging;
 mod symlinks;
+mod transaction;
 
 use std::{
     fs,

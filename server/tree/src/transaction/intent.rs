@@ -1,0 +1,284 @@
+//! What is on record of a commit before it begins: its name and its steps, as bytes.
+//!
+//! A version, the name, then the steps: a tag, the path, numbers in little-endian order. Lengths
+//! are 16 bits (no path is longer), the number of steps 32.
+
+use rustix::fs::Timespec;
+
+use super::{
+    step::{Attributes, Step},
+    upper::PREFIX,
+};
+use crate::{
+    error::{Error, Reason},
+    path::{NAME_MAX, RelPath},
+};
+
+const VERSION: u8 = 1;
+
+/// The steps of the transaction whose directory in staging is `name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Intent {
+    pub name: String,
+    pub steps: Vec<Step>,
+}
+
+impl Intent {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Writer(vec![VERSION]);
+        out.bytes(self.name.as_bytes());
+        out.u32(self.steps.len() as u32);
+        for step in &self.steps {
+            out.step(step);
+        }
+        out.0
+    }
+
+    /// Reads what [`Intent::encode`] wrote.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut input = Reader(bytes);
+        input.intent().filter(|_| input.0.is_empty()).ok_or_else(|| {
+            Error::new(Reason::Journal, b".", "the record of a transaction cannot be read")
+        })
+    }
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn u32(&mut self, n: u32) {
+        self.0.extend(n.to_le_bytes());
+    }
+
+    fn u64(&mut self, n: u64) {
+        self.0.extend(n.to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend((bytes.len() as u16).to_le_bytes());
+        self.0.extend(bytes);
+    }
+
+    fn time(&mut self, time: Timespec) {
+        self.u64(time.tv_sec as u64);
+        self.u32(time.tv_nsec as u32);
+    }
+
+    fn begin(&mut self, tag: u8, path: &RelPath) {
+        self.0.push(tag);
+        self.bytes(path.as_bytes());
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Create { path, inode } => {
+                self.begin(1, path);
+                self.u64(*inode);
+            }
+            Step::Replace { path, inode, old, slot } => {
+                self.begin(2, path);
+                self.u64(*inode);
+                self.u64(*old);
+                self.u32(*slot);
+            }
+            Step::Remove { path, old, slot } => {
+                self.begin(3, path);
+                self.u64(*old);
+                self.u32(*slot);
+            }
+            Step::Attributes { path, inode, old, new } => {
+                self.begin(4, path);
+                self.u64(*inode);
+                for attributes in [old, new] {
+                    self.u32(attributes.mode);
+                    self.time(attributes.mtime);
+                }
+            }
+            Step::Before { path, inode, mtime } => {
+                self.begin(5, path);
+                self.u64(*inode);
+                self.time(*mtime);
+            }
+            Step::After { path, inode, mtime } => {
+                self.begin(6, path);
+                self.u64(*inode);
+                self.time(*mtime);
+            }
+        }
+    }
+}
+
+/// Reads from the front; `None` where that is not what was written.
+struct Reader<'b>(&'b [u8]);
+
+impl<'b> Reader<'b> {
+    fn intent(&mut self) -> Option<Intent> {
+        if self.take::<1>()? != [VERSION] {
+            return None;
+        }
+        let name = std::str::from_utf8(self.bytes()?).ok()?.to_owned();
+        let is_name = name.starts_with(PREFIX) && !name.contains(['/', '\0']);
+        if !is_name || name.len() > NAME_MAX {
+            return None;
+        }
+        let count = self.u32()?;
+        let steps = (0..count).map(|_| self.step()).collect::<Option<_>>()?;
+        Some(Intent { name, steps })
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn bytes(&mut self) -> Option<&'b [u8]> {
+        let length = self.take().map(u16::from_le_bytes)?;
+        let (taken, rest) = self.0.split_at_checked(length.into())?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn time(&mut self) -> Option<Timespec> {
+        let tv_sec = self.u64()? as i64;
+        Some(Timespec { tv_sec, tv_nsec: self.u32()?.into() })
+    }
+
+    fn attributes(&mut self) -> Option<Attributes> {
+        let mode = self.u32().filter(|mode| mode & !0o7777 == 0)?;
+        Some(Attributes { mode, mtime: self.time()? })
+    }
+
+    /// Only in the one spelling that was written.
+    fn path(&mut self) -> Option<RelPath> {
+        match self.bytes()? {
+            b"" => Some(RelPath::ROOT),
+            bytes => RelPath::parse(bytes).ok().filter(|path| path.as_bytes() == bytes),
+        }
+    }
+
+    fn step(&mut self) -> Option<Step> {
+        let [tag] = self.take()?;
+        let path = self.path()?;
+        // The root itself can only be changed in place.
+        if tag <= 3 && path.is_root() {
+            return None;
+        }
+        Some(match tag {
+            1 => Step::Create { path, inode: self.u64()? },
+            2 => Step::Replace { path, inode: self.u64()?, old: self.u64()?, slot: self.u32()? },
+            3 => Step::Remove { path, old: self.u64()?, slot: self.u32()? },
+            4 => Step::Attributes {
+                path,
+                inode: self.u64()?,
+                old: self.attributes()?,
+                new: self.attributes()?,
+            },
+            5 => Step::Before { path, inode: self.u64()?, mtime: self.time()? },
+            6 => Step::After { path, inode: self.u64()?, mtime: self.time()? },
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn path() -> impl Strategy<Value = RelPath> {
+        vec(vec(any::<u8>(), 1..8), 1..4).prop_filter_map("a path", |names| {
+            RelPath::parse(&names.join(&b'/')).ok().filter(|path| !path.is_root())
+        })
+    }
+
+    fn time() -> impl Strategy<Value = Timespec> {
+        let parts = (any::<i64>(), 0..1_000_000_000u32);
+        parts.prop_map(|(tv_sec, tv_nsec)| Timespec { tv_sec, tv_nsec: tv_nsec.into() })
+    }
+
+    fn attributes() -> impl Strategy<Value = Attributes> {
+        (0..0o10000u32, time()).prop_map(|(mode, mtime)| Attributes { mode, mtime })
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let place = || prop_oneof![path(), Just(RelPath::ROOT)];
+        prop_oneof![
+            (path(), any::<u64>()).prop_map(|(path, inode)| Step::Create { path, inode }),
+            (path(), any::<u64>(), any::<u64>(), any::<u32>())
+                .prop_map(|(path, inode, old, slot)| Step::Replace { path, inode, old, slot }),
+            (path(), any::<u64>(), any::<u32>()).prop_map(|(path, old, slot)| Step::Remove {
+                path,
+                old,
+                slot
+            }),
+            (place(), any::<u64>(), attributes(), attributes())
+                .prop_map(|(path, inode, old, new)| Step::Attributes { path, inode, old, new }),
+            (place(), any::<u64>(), time()).prop_map(|(path, inode, mtime)| Step::Before {
+                path,
+                inode,
+                mtime
+            }),
+            (place(), any::<u64>(), time()).prop_map(|(path, inode, mtime)| Step::After {
+                path,
+                inode,
+                mtime
+            }),
+        ]
+    }
+
+    fn intent() -> impl Strategy<Value = Intent> {
+        ("x-[a-z0-9-]{1,20}", vec(step(), 0..8)).prop_map(|(name, steps)| Intent { name, steps })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(intent in intent()) {
+            prop_assert_eq!(Intent::decode(&intent.encode()).unwrap(), intent);
+        }
+
+        #[test]
+        fn no_part_of_it_is_taken_for_the_whole(intent in intent()) {
+            let bytes = intent.encode();
+            for end in 0..bytes.len() {
+                prop_assert!(Intent::decode(&bytes[..end]).is_err());
+            }
+            prop_assert!(Intent::decode(&[&bytes[..], b"x"].concat()).is_err());
+        }
+
+        #[test]
+        fn garbage_is_an_error_and_no_panic(
+            intent in intent(),
+            garbage in vec(any::<u8>(), 0..200),
+            at in any::<prop::sample::Index>(),
+            bits in 1u8..,
+        ) {
+            prop_assert!(Intent::decode(&garbage).is_err());
+            let mut bytes = intent.encode();
+            let at = at.index(bytes.len());
+            bytes[at] ^= bits;
+            if let Ok(other) = Intent::decode(&bytes) {
+                prop_assert_ne!(other, intent);
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for name in ["", "t-1", "x-/..", "../x-1", "x-a\0b"] {
+            let intent = Intent { name: name.into(), steps: Vec::new() };
+            assert!(Intent::decode(&intent.encode()).is_err(), "{name:?}");
+        }
+        let huge = [&[VERSION, 3, 0][..], b"x-1", &[0xff; 4]].concat();
+        assert!(Intent::decode(&huge).is_err());
+    }
+}

@@ -1,0 +1,179 @@
+//! Making what is in an upper directory what it is to be in the tree, before any of it gets there.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::fd::{AsFd as _, BorrowedFd},
+};
+
+use rustix::{
+    fs::{
+        AtFlags, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, linkat, openat, renameat, statat,
+        unlinkat,
+    },
+    io::Errno,
+};
+
+use super::{
+    judge::{Fate, Verdict},
+    plan::{How, Unit},
+    step::{inode_at, set_mtime},
+    walk::{self, Contents, Entry, Folder, Kind},
+    xattr,
+};
+use crate::{content, error::Error, path::RelPath, tree::chmod_handle};
+
+/// The name in the transaction's directory of what is about to be renamed over something in
+/// `upper`.
+const FRESH: &str = "fresh";
+
+pub(super) struct Settler<'a> {
+    pub contents: &'a Contents,
+    pub verdict: &'a Verdict,
+    /// The transaction's directory.
+    pub top: BorrowedFd<'a>,
+    pub upper: Folder<'a>,
+    pub tree: Folder<'a>,
+    /// Place copies of files.
+    pub copy: bool,
+    /// Where a file of several names was copied to first.
+    pub copied: HashMap<u64, RelPath>,
+}
+
+impl Settler<'_> {
+    pub(super) fn settle(mut self, units: &[Unit]) -> Result<(), Error> {
+        for (unit, fate) in units.iter().zip(&self.verdict.fates) {
+            if !matches!(fate, Fate::Create | Fate::Replace { .. }) {
+                continue;
+            }
+            let end = match unit.how {
+                How::Whole => self.contents.entries[unit.entry].end,
+                _ => unit.entry + 1,
+            };
+            // The other way round: a directory gets its mode and time when all in it is settled.
+            for index in (unit.entry..end).rev() {
+                let entry = &self.contents.entries[index];
+                self.entry(index, entry).map_err(|errno| {
+                    Error::io(entry.path.for_syscall(), "cannot prepare it for its place", errno)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, index: usize, entry: &Entry) -> Result<(), Errno> {
+        match entry.kind {
+            // In a directory that is not merged there is nothing to be removed.
+            Kind::Whiteout => {
+                let (dir, name) = self.upper.of(&entry.path)?;
+                return match unlinkat(dir, name, AtFlags::empty()) {
+                    Err(Errno::NOENT) => Ok(()),
+                    done => done,
+                };
+            }
+            Kind::Directory { .. } => return self.directory(entry),
+            Kind::Other(_) => {}
+        }
+        if let Some((path, inode)) = self.verdict.links.get(&index) {
+            match self.link(entry, path, *inode) {
+                // One that may not have (more) links: the command's own will do.
+                Err(Errno::PERM | Errno::MLINK) => {}
+                done => return done,
+            }
+        }
+        if !entry.is_file() {
+            return Ok(());
+        }
+        if self.copy {
+            return self.copy(entry);
+        }
+        let (dir, name) = self.upper.of(&entry.path)?;
+        xattr::strip(&xattr::place(dir, name))
+    }
+
+    fn directory(&mut self, entry: &Entry) -> Result<(), Errno> {
+        let (dir, name) = self.upper.of(&entry.path)?;
+        xattr::strip(&xattr::place(dir, name))?;
+        let now = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if walk::mtime(&now) == entry.mtime() && now.st_mode == entry.stat.st_mode {
+            return Ok(());
+        }
+        let handle = openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
+        set_mtime(handle.as_fd(), entry.mtime())?;
+        chmod_handle(handle.as_fd(), entry.mode())
+    }
+
+    /// Has `entry` be a link of what is at `path` in the tree.
+    fn link(&mut self, entry: &Entry, path: &RelPath, inode: u64) -> Result<(), Errno> {
+        let (dir, name) = self.upper.of(&entry.path)?;
+        if inode_at((dir, name))? == Some(inode) {
+            return Ok(());
+        }
+        let (from, from_name) = self.tree.of(path)?;
+        make_room(self.top)?;
+        linkat(from, from_name, self.top, FRESH, AtFlags::empty())?;
+        renameat(self.top, FRESH, dir, name)
+    }
+
+    /// Has `entry` be a copy of itself, which nobody else has open.
+    fn copy(&mut self, entry: &Entry) -> Result<(), Errno> {
+        if let Some(first) = self.copied.get(&entry.stat.st_ino) {
+            let mut again = Folder::new(self.upper.base());
+            let (from, from_name) = again.of(first)?;
+            make_room(self.top)?;
+            linkat(from, from_name, self.top, FRESH, AtFlags::empty())?;
+        } else {
+            self.copy_fresh(entry)?;
+        }
+        let (dir, name) = self.upper.of(&entry.path)?;
+        renameat(self.top, FRESH, dir, name)?;
+        if entry.stat.st_nlink > 1 {
+            self.copied.entry(entry.stat.st_ino).or_insert_with(|| entry.path.clone());
+        }
+        Ok(())
+    }
+
+    fn copy_fresh(&mut self, entry: &Entry) -> Result<(), Errno> {
+        make_room(self.top)?;
+        let (dir, name) = self.upper.of(&entry.path)?;
+        let from = open_to_read(dir, name, entry)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let to: File = openat(self.top, FRESH, flags, Mode::RUSR | Mode::WUSR)?.into();
+        content::copy(&from, &to, entry.stat.st_size as u64)?;
+        let (uid, gid) = (entry.stat.st_uid, entry.stat.st_gid);
+        let made = fstat(&to)?;
+        if (made.st_uid, made.st_gid) != (uid, gid) {
+            fchown(&to, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        }
+        xattr::copy(&xattr::place(dir, name), &xattr::place(self.top, FRESH.as_bytes()))?;
+        fchmod(&to, Mode::from_raw_mode(entry.mode()))?;
+        set_mtime(to.as_fd(), entry.mtime())
+    }
+}
+
+/// Opens a file whose owner may have closed it to himself.
+fn open_to_read(dir: BorrowedFd<'_>, name: &[u8], entry: &Entry) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat(dir, name, flags, Mode::empty()) {
+        Err(Errno::ACCESS) => {
+            let handle = openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
+            chmod_handle(handle.as_fd(), entry.mode() | 0o400)?;
+            openat(dir, name, flags, Mode::empty()).map(File::from)
+        }
+        opened => opened.map(File::from),
+    }
+}
+
+/// Removes what an attempt that failed left.
+fn make_room(top: BorrowedFd<'_>) -> Result<(), Errno> {
+    match unlinkat(top, FRESH, AtFlags::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        done => done,
+    }
+}
+
+/// Opens a directory of the upper one to its owner again, where he needs that to move it.
+pub(super) fn open_to_move(dir: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<(), Errno> {
+    let handle = openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
+    chmod_handle(handle.as_fd(), mode)
+}
