@@ -125,21 +125,25 @@ pub fn publication(
     umask: u32,
 ) -> Result<Publish, Error> {
     let to = to.ok_or_else(|| bad("to", "the request does not say where to publish"))?;
-    let unchanged = match v1::Unchanged::try_from(to.unchanged) {
-        Ok(v1::Unchanged::Keep) => Unchanged::Keep,
-        Ok(v1::Unchanged::Touch) => Unchanged::Touch,
-        Ok(v1::Unchanged::Replace) => Unchanged::Replace,
-        Err(_) => return Err(bad("unchanged", "it is none of the known values")),
-    };
     let mut publish = Publish::new(RelPath::parse(&to.path)?, source);
     publish.mode = to.mode.map(|bits| mode(bits, "mode")).transpose()?;
     publish.umask = umask;
     publish.parents = to.parents;
-    publish.unchanged = unchanged;
+    publish.unchanged = unchanged(to.unchanged)?;
     publish.mtime = to.mtime.map(time).transpose()?;
     publish.follow = to.follow;
     publish.must_create = to.must_create;
     Ok(publish)
+}
+
+/// What to do where nothing changes.
+pub fn unchanged(value: i32) -> Result<Unchanged, Error> {
+    match v1::Unchanged::try_from(value) {
+        Ok(v1::Unchanged::Keep) => Ok(Unchanged::Keep),
+        Ok(v1::Unchanged::Touch) => Ok(Unchanged::Touch),
+        Ok(v1::Unchanged::Replace) => Ok(Unchanged::Replace),
+        Err(_) => Err(bad("unchanged", "it is none of the known values")),
+    }
 }
 
 /// A mutation of each path: one by itself, several as a batch that attempts all.

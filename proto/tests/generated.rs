@@ -25,7 +25,7 @@ fn generated_code_is_current() {
 }
 
 fn generate(home: &Path, out: &Path) {
-    let files = ["common", "mutations", "reading", "administration", "transactions"]
+    let files = ["common", "mutations", "reading", "administration", "transactions", "leases"]
         .map(|name| format!("onewriter/v1/{name}.proto"));
     let descriptors = protox::compile(files, [home]).expect("the .proto files compile");
     #[allow(clippy::disallowed_methods, reason = "writes generated source, not a build tree")]

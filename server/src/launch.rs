@@ -43,6 +43,10 @@ const LOG_MAX: u64 = 4 << 20;
 const KEPT_ENVIRONMENT: [&str; 8] =
     ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUST_BACKTRACE", "ONEWRITER_LOG"];
 
+/// Where a test has the daemon fail: see `onewriter_tree::fault`.
+#[cfg(debug_assertions)]
+const FAULT: &str = "ONEWRITER_FAULT";
+
 /// Does what `config` says; the exit code of the program.
 pub fn main(config: Config) -> ExitCode {
     if config.detach {
@@ -143,6 +147,8 @@ fn detach(config: &Config) -> Result<(), AnyError> {
     crate::inherited::close_on_exec()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.env_clear();
+    #[cfg(debug_assertions)]
+    command.envs(std::env::var_os(FAULT).map(|fault| (FAULT, fault)));
     command.envs(KEPT_ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.arg("--detached").arg("--root").arg(&root);
     command.args(["--idle-timeout", &config.idle_timeout.to_string()]);

@@ -55,14 +55,20 @@ impl Terms {
         };
         let deadline = deadline(request.metadata());
         Self {
-            caller: Caller { owner, directory: cut(context.directory), deadline },
+            caller: Caller {
+                owner,
+                directory: cut(context.directory),
+                deadline,
+                leases: context.leases,
+            },
             umask: context.umask.unwrap_or(DEFAULT_UMASK) & 0o777,
             local: peer.is_some_and(Peer::is_local),
         }
     }
 }
 
-fn cut(mut label: String) -> String {
+/// A label at its greatest length.
+pub(crate) fn cut(mut label: String) -> String {
     label.truncate(label.floor_char_boundary(LABEL_MAX));
     label
 }

@@ -17,6 +17,10 @@ pub struct Context {
     /// The caller's process id, for status and journal when the transport cannot tell.
     #[prost(uint32, tag = "5")]
     pub pid: u32,
+    /// The fencing tokens of the leases under which the caller runs (leases.proto); at most 64. All
+    /// must be held.
+    #[prost(uint64, repeated, tag = "6")]
+    pub leases: ::prost::alloc::vec::Vec<u64>,
 }
 /// One path and what happened to it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2389,6 +2393,69 @@ pub struct StatusResponse {
     /// How the journal is kept: "wal", or "exclusive" on a network filesystem.
     #[prost(string, tag = "10")]
     pub journal_mode: ::prost::alloc::string::String,
+    /// Leases and who waits for them, mutations among these.
+    #[prost(message, repeated, tag = "11")]
+    pub leases: ::prost::alloc::vec::Vec<Leased>,
+    /// The transactions under way, oldest first.
+    #[prost(message, repeated, tag = "12")]
+    pub transactions: ::prost::alloc::vec::Vec<TransactionStatus>,
+    /// Who runs again after a conflict on a path, and who waits to.
+    #[prost(message, repeated, tag = "13")]
+    pub turns: ::prost::alloc::vec::Vec<LockedPath>,
+}
+/// A transaction under way.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransactionStatus {
+    /// As in "run".
+    #[prost(string, tag = "1")]
+    pub method: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub build: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub pid: u32,
+    #[prost(uint32, tag = "5")]
+    pub uid: u32,
+    /// What runs in it.
+    #[prost(string, tag = "6")]
+    pub command: ::prost::alloc::string::String,
+    /// Milliseconds since it began.
+    #[prost(uint64, tag = "7")]
+    pub for_ms: u64,
+}
+/// Something that somebody has a lease on. Who waits is told where he waits: at what is held by
+/// whoever is in his way first.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Leased {
+    #[prost(message, repeated, tag = "4")]
+    pub holders: ::prost::alloc::vec::Vec<LockParty>,
+    /// In the order in which they will be served.
+    #[prost(message, repeated, tag = "5")]
+    pub waiters: ::prost::alloc::vec::Vec<LockParty>,
+    #[prost(oneof = "leased::Subject", tags = "1, 2, 3")]
+    pub subject: ::core::option::Option<leased::Subject>,
+}
+/// Nested message and enum types in `Leased`.
+pub mod leased {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Subject {
+        #[prost(bytes, tag = "1")]
+        Path(::prost::alloc::vec::Vec<u8>),
+        #[prost(string, tag = "2")]
+        Name(::prost::alloc::string::String),
+        /// The right to run what runs once.
+        #[prost(message, tag = "3")]
+        Once(super::LeasedOnce),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeasedOnce {
+    /// Empty: once for the build root.
+    #[prost(string, tag = "1")]
+    pub build: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
 }
 /// A path that somebody holds or waits for.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2419,6 +2486,9 @@ pub struct LockParty {
     /// Milliseconds since it was granted, or since it began to wait.
     #[prost(uint64, tag = "7")]
     pub for_ms: u64,
+    /// The fencing token of a lease that is held; else 0.
+    #[prost(uint64, tag = "8")]
+    pub token: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatisticsRequest {}
@@ -3507,6 +3577,610 @@ pub mod transactions_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "onewriter.v1.Transactions";
     impl<T> tonic::server::NamedService for TransactionsServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HoldRequest {
+    #[prost(oneof = "hold_request::Step", tags = "1, 2")]
+    pub step: ::core::option::Option<hold_request::Step>,
+}
+/// Nested message and enum types in `HoldRequest`.
+pub mod hold_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Step {
+        #[prost(message, tag = "1")]
+        Acquire(super::LeaseAcquire),
+        #[prost(message, tag = "2")]
+        KeepAlive(super::LeaseKeepAlive),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseAcquire {
+    /// Its `leases` are those under which the caller runs: they are not waited for, and deadlocks are
+    /// found through them.
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    /// Together with others who share it. Mutations of others wait all the same.
+    #[prost(bool, tag = "4")]
+    pub shared: bool,
+    /// How long to wait for it, in milliseconds; 0 means 300,000.
+    #[prost(uint64, tag = "5")]
+    pub wait_ms: u64,
+    /// The time to live, in milliseconds: 100 to 86,400,000; 0 means 15,000.
+    #[prost(uint64, tag = "6")]
+    pub ttl_ms: u64,
+    #[prost(oneof = "lease_acquire::Subject", tags = "2, 3")]
+    pub subject: ::core::option::Option<lease_acquire::Subject>,
+}
+/// Nested message and enum types in `LeaseAcquire`.
+pub mod lease_acquire {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Subject {
+        /// A path and all below it. Its symbolic links are resolved; where the last component is one,
+        /// the link and the place it leads to are both taken.
+        #[prost(bytes, tag = "2")]
+        Path(::prost::alloc::vec::Vec<u8>),
+        /// A name of the build root's own: 1 to 255 bytes without "/" and NUL.
+        #[prost(string, tag = "3")]
+        Name(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseKeepAlive {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HoldResponse {
+    #[prost(oneof = "hold_response::Step", tags = "1, 2")]
+    pub step: ::core::option::Option<hold_response::Step>,
+}
+/// Nested message and enum types in `HoldResponse`.
+pub mod hold_response {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Step {
+        #[prost(message, tag = "1")]
+        Granted(super::LeaseGranted),
+        /// The answer to a `keep_alive`.
+        #[prost(message, tag = "2")]
+        Kept(super::LeaseKept),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseGranted {
+    /// The fencing token.
+    #[prost(uint64, tag = "1")]
+    pub token: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseKept {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OnceRequest {
+    #[prost(oneof = "once_request::Step", tags = "1, 2, 3, 4")]
+    pub step: ::core::option::Option<once_request::Step>,
+}
+/// Nested message and enum types in `OnceRequest`.
+pub mod once_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Step {
+        #[prost(message, tag = "1")]
+        Begin(super::OnceBegin),
+        #[prost(message, tag = "2")]
+        KeepAlive(super::LeaseKeepAlive),
+        #[prost(message, tag = "3")]
+        Finish(super::OnceFinish),
+        #[prost(message, tag = "4")]
+        Forget(super::OnceForget),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OnceBegin {
+    /// With `root` unset, its `build` must not be empty.
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    /// 1 to 1,024 bytes, without NUL.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// Once for the build root, not within the context's build.
+    #[prost(bool, tag = "3")]
+    pub root: bool,
+    /// As in LeaseAcquire.
+    #[prost(uint64, tag = "4")]
+    pub wait_ms: u64,
+    #[prost(uint64, tag = "5")]
+    pub ttl_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OnceFinish {
+    /// How the command ended; 128 and the signal's number where a signal ended it.
+    #[prost(int32, tag = "1")]
+    pub exit_code: i32,
+    /// What must exist for a success to count; at most 10,000. Of use with `root` only.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub outputs: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// In place of `begin`: the next that asks for the key runs it again. The answer is `forgotten`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OnceForget {
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub root: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OnceResponse {
+    #[prost(oneof = "once_response::Step", tags = "1, 2, 3, 4")]
+    pub step: ::core::option::Option<once_response::Step>,
+}
+/// Nested message and enum types in `OnceResponse`.
+pub mod once_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Step {
+        #[prost(message, tag = "1")]
+        Run(super::OnceRun),
+        #[prost(message, tag = "2")]
+        Kept(super::LeaseKept),
+        #[prost(message, tag = "3")]
+        Ended(super::OnceEnded),
+        #[prost(message, tag = "4")]
+        Forgotten(super::OnceForgotten),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OnceRun {
+    /// The fencing token of the lease on running it.
+    #[prost(uint64, tag = "1")]
+    pub token: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OnceEnded {
+    #[prost(int32, tag = "1")]
+    pub exit_code: i32,
+    /// Who ran it, in words, as in "pid 12 (once for target 'x')".
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OnceForgotten {
+    /// Whether there was something to forget.
+    #[prost(bool, tag = "1")]
+    pub existed: bool,
+}
+/// Generated client implementations.
+#[cfg(feature = "tonic")]
+pub mod leases_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Locks that a client holds across requests.
+    ///
+    /// A lease on a path is mandatory: mutations of others at the path or below, and of directories
+    /// above, wait until it ends, in order of arrival with all who want such a lease. Requests that
+    /// bring a lease's token in their context (Context.leases) pass what it covers. A request whose
+    /// context has a token that is not held, or not any more (also one of an earlier daemon), is refused
+    /// with STALE_LEASE and does nothing.
+    ///
+    /// Tokens only grow, from lease to lease and from daemon to daemon: a store outside of the build
+    /// root can use them to refuse a holder that was overtaken.
+    ///
+    /// The calls have no deadline of their own; `wait_ms` says how long to wait to be served. A lease
+    /// ends when its call ends, however that does: by the client's half-close or cancellation, with its
+    /// connection, with the daemon; and when the time to live has passed without a message of its
+    /// client. Mutations that act under it then are finished before the next one is served.
+    #[derive(Debug, Clone)]
+    pub struct LeasesClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> LeasesClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> LeasesClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            LeasesClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The client sends `acquire`, gets `granted` when it is its turn, and from then on sends
+        /// `keep_alive` well within the time to live, each of which is answered. Half-closing the call
+        /// gives the lease up, and the call ends well when others may have it.
+        ///
+        /// "Any mutation" errors of paths (common.proto), and:
+        /// INVALID_ARGUMENT BAD_REQUEST
+        /// DEADLINE_EXCEEDED LOCK_TIMEOUT (names the holder)
+        /// ABORTED DEADLOCK: whoever is in the way waits, in the end, for a lease in the context of
+        /// this request; the message names who holds and who waits for what. The others go on waiting
+        /// FAILED_PRECONDITION STALE_LEASE: a lease of the context is not held; or, after `granted`,
+        /// the time to live has passed
+        /// UNAVAILABLE DRAINING, also after `granted`, when the daemon stops
+        pub async fn hold(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::HoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::HoldResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/onewriter.v1.Leases/Hold");
+            let mut req = request.into_streaming_request();
+            req.extensions_mut().insert(GrpcMethod::new("onewriter.v1.Leases", "Hold"));
+            self.inner.streaming(req, path, codec).await
+        }
+        /// Of all that ask for a key, one runs it and the others are told how it ended. The client sends
+        /// `begin` and gets `ended`, which is all, or `run`: then it has a lease on running it, which it
+        /// keeps alive as above, and says `finish`, which is answered with `ended`. A call that ends
+        /// without `finish` leaves the running to the next one.
+        ///
+        /// Within a build, outcomes are remembered for some days, failures too. Outside of one, a success
+        /// is remembered until it is forgotten or one of its outputs does not exist, and a failure is told
+        /// to those who wait at that moment.
+        ///
+        /// Errors: those of Hold, and INTERNAL JOURNAL.
+        pub async fn once(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::OnceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::OnceResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/onewriter.v1.Leases/Once");
+            let mut req = request.into_streaming_request();
+            req.extensions_mut().insert(GrpcMethod::new("onewriter.v1.Leases", "Once"));
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "tonic")]
+pub mod leases_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with LeasesServer.
+    #[async_trait]
+    pub trait Leases: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Hold method.
+        type HoldStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::HoldResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The client sends `acquire`, gets `granted` when it is its turn, and from then on sends
+        /// `keep_alive` well within the time to live, each of which is answered. Half-closing the call
+        /// gives the lease up, and the call ends well when others may have it.
+        ///
+        /// "Any mutation" errors of paths (common.proto), and:
+        /// INVALID_ARGUMENT BAD_REQUEST
+        /// DEADLINE_EXCEEDED LOCK_TIMEOUT (names the holder)
+        /// ABORTED DEADLOCK: whoever is in the way waits, in the end, for a lease in the context of
+        /// this request; the message names who holds and who waits for what. The others go on waiting
+        /// FAILED_PRECONDITION STALE_LEASE: a lease of the context is not held; or, after `granted`,
+        /// the time to live has passed
+        /// UNAVAILABLE DRAINING, also after `granted`, when the daemon stops
+        async fn hold(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::HoldRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::HoldStream>, tonic::Status>;
+        /// Server streaming response type for the Once method.
+        type OnceStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::OnceResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Of all that ask for a key, one runs it and the others are told how it ended. The client sends
+        /// `begin` and gets `ended`, which is all, or `run`: then it has a lease on running it, which it
+        /// keeps alive as above, and says `finish`, which is answered with `ended`. A call that ends
+        /// without `finish` leaves the running to the next one.
+        ///
+        /// Within a build, outcomes are remembered for some days, failures too. Outside of one, a success
+        /// is remembered until it is forgotten or one of its outputs does not exist, and a failure is told
+        /// to those who wait at that moment.
+        ///
+        /// Errors: those of Hold, and INTERNAL JOURNAL.
+        async fn once(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::OnceRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::OnceStream>, tonic::Status>;
+    }
+    /// Locks that a client holds across requests.
+    ///
+    /// A lease on a path is mandatory: mutations of others at the path or below, and of directories
+    /// above, wait until it ends, in order of arrival with all who want such a lease. Requests that
+    /// bring a lease's token in their context (Context.leases) pass what it covers. A request whose
+    /// context has a token that is not held, or not any more (also one of an earlier daemon), is refused
+    /// with STALE_LEASE and does nothing.
+    ///
+    /// Tokens only grow, from lease to lease and from daemon to daemon: a store outside of the build
+    /// root can use them to refuse a holder that was overtaken.
+    ///
+    /// The calls have no deadline of their own; `wait_ms` says how long to wait to be served. A lease
+    /// ends when its call ends, however that does: by the client's half-close or cancellation, with its
+    /// connection, with the daemon; and when the time to live has passed without a message of its
+    /// client. Mutations that act under it then are finished before the next one is served.
+    #[derive(Debug)]
+    pub struct LeasesServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> LeasesServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for LeasesServer<T>
+    where
+        T: Leases,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/onewriter.v1.Leases/Hold" => {
+                    #[allow(non_camel_case_types)]
+                    struct HoldSvc<T: Leases>(pub Arc<T>);
+                    impl<T: Leases> tonic::server::StreamingService<super::HoldRequest>
+                    for HoldSvc<T> {
+                        type Response = super::HoldResponse;
+                        type ResponseStream = T::HoldStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::HoldRequest>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Leases>::hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/onewriter.v1.Leases/Once" => {
+                    #[allow(non_camel_case_types)]
+                    struct OnceSvc<T: Leases>(pub Arc<T>);
+                    impl<T: Leases> tonic::server::StreamingService<super::OnceRequest>
+                    for OnceSvc<T> {
+                        type Response = super::OnceResponse;
+                        type ResponseStream = T::OnceStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::OnceRequest>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Leases>::once(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = OnceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for LeasesServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "onewriter.v1.Leases";
+    impl<T> tonic::server::NamedService for LeasesServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

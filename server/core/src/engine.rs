@@ -4,7 +4,12 @@
 //! by dropping the future; what has begun to act runs to its end, with the locks in its hands,
 //! whoever has gone away meanwhile.
 
+mod books;
+mod calm;
 mod hands;
+mod leasing;
+mod looking;
+mod once;
 mod refusal;
 mod sweeper;
 #[cfg(test)]
@@ -18,21 +23,31 @@ use std::{
 };
 
 use onewriter_tree::{
-    Tree,
+    Error, RelPath, Tree,
     mutation::{self, Change, MAX_RESOLUTIONS, Mutation},
+    transaction::Conflict,
 };
 
-pub use self::refusal::Refusal;
+pub(crate) use self::{
+    books::{Books, Heading},
+    refusal::{broken, lock_timeout_at},
+};
 use self::{
     hands::{Hands, Step},
     work::Work,
 };
+pub use self::{
+    once::{OnceKey, Run, Turn},
+    refusal::Refusal,
+};
 use crate::{
-    admission::Admission,
+    admission::{Admission, Admitted},
     journal::{Journal, JournalError},
+    leases::{LeaseTable, Token},
     locks::{LockSet, LockTable, Owner},
     sync::{Disk, SyncGroup},
     tally::Counts,
+    transactions::{History, Register, Underway},
 };
 
 /// How long a request waits for a lock when it brings no deadline of its own.
@@ -58,13 +73,20 @@ pub struct Caller {
     pub directory: String,
     /// When to stop waiting for locks; `None`: after [`DEFAULT_WAIT`].
     pub deadline: Option<Instant>,
+    /// The tokens of the leases under which it runs.
+    pub leases: Vec<Token>,
 }
 
 /// The daemon's core: one for one root.
 pub struct Engine {
     locks: Arc<LockTable>,
+    leases: Arc<LeaseTable>,
+    failures: once::SharedFailures,
+    /// Who may run again after a conflict.
+    turns: Arc<LockTable>,
     admission: Arc<Admission>,
     hands: Arc<Hands>,
+    register: Arc<Register>,
 }
 
 /// Why the engine cannot start.
@@ -73,6 +95,9 @@ pub enum StartError {
     /// The journal cannot be opened.
     #[error("cannot open the journal")]
     Journal(#[from] JournalError),
+    /// What a killed daemon had begun can neither be completed nor undone.
+    #[error("cannot make good what an earlier daemon left half done")]
+    Recovery(#[from] Error),
     /// A thread cannot be started, or staging cannot be read.
     #[error("cannot start")]
     Io(#[from] std::io::Error),
@@ -99,9 +124,19 @@ impl Engine {
     /// [`Engine::start`]; what is to be called done only when `disk` has it waits for that.
     fn start_on(tree: Arc<Tree>, state: &Path, disk: Option<Disk>) -> Result<Self, StartError> {
         let journal = Journal::open(state)?;
+        let leases = LeaseTable::new(leasing::first_token(&journal)?);
+        journal.forget_builds(once::BUILDS_ARE_OVER)?;
         let sync = disk.map(SyncGroup::new).transpose()?;
         let hands = Arc::new(Hands::new(tree, journal, sync)?);
-        Ok(Self { locks: LockTable::new(), admission: Admission::new(), hands })
+        Ok(Self {
+            locks: LockTable::new(),
+            leases,
+            failures: Default::default(),
+            turns: LockTable::new(),
+            admission: Admission::new(),
+            hands,
+            register: Arc::default(),
+        })
     }
 
     /// Runs a mutation, and returns its changes in the order in which they were made.
@@ -113,12 +148,25 @@ impl Engine {
         caller: Caller,
         mut mutation: Box<dyn Mutation>,
     ) -> Result<Vec<Change>, Refusal> {
-        let Some(admitted) = self.admission.enter() else {
-            return Err(refusal::draining(&mut *mutation));
-        };
+        match self.admission.enter() {
+            Some(admitted) => self.carry_out(caller, mutation, admitted).await,
+            None => Err(refusal::draining(&refusal::first_path(&mut *mutation))),
+        }
+    }
+
+    /// [`Engine::run`], for a mutation that was let in before.
+    pub(crate) async fn carry_out(
+        &self,
+        caller: Caller,
+        mut mutation: Box<dyn Mutation>,
+        admitted: Admitted,
+    ) -> Result<Vec<Change>, Refusal> {
         let deadline = caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT);
         let mut set = locks_of(&mut *mutation);
         let mut work = Work::new(self.hands.books(), caller, mutation, admitted);
+        if let Err(stale) = self.check_leases(&mut work) {
+            return self.hands.close(work, Err(stale)).await;
+        }
         // A daemon that answers for the disk may call nothing done that another has only begun.
         if !self.hands.is_durable() {
             match self.hands.look(work, &set).await? {
@@ -127,18 +175,14 @@ impl Engine {
             }
         }
         for _ in 0..MAX_RESOLUTIONS {
-            match self.locks.acquire(set, work.owner(), Some(deadline.into())).await {
-                Ok(locks) => work.locks = Some(locks),
-                Err(error) => {
-                    let refusal = refusal::lock_timeout(error, &mut *work.mutation);
-                    return self.hands.close(work, Err(refusal)).await;
-                }
+            if let Err(refusal) = self.take_locks(&mut work, set, deadline).await {
+                return self.hands.close(work, Err(refusal)).await;
             }
             work = match self.hands.act(work).await? {
                 Step::Over(answer) => return answer,
                 Step::Again(unfinished) => unfinished,
             };
-            work.locks = None;
+            (work.locks, work.pass) = (None, None);
             if let Err(error) = work.mutation.resolve(self.tree()) {
                 return self.hands.close(work, Err(error.into())).await;
             }
@@ -146,6 +190,49 @@ impl Engine {
         }
         let race = mutation::symlink_race(&mut *work.mutation);
         self.hands.close(work, Err(race.into())).await
+    }
+
+    /// Lets in what will take a while.
+    pub(crate) fn admit(&self, path: &RelPath) -> Result<Admitted, Refusal> {
+        self.admission.enter().ok_or_else(|| refusal::draining(refusal::shown(path.as_bytes())))
+    }
+
+    /// Has `work` done by a thread that may wait for the disk; `None` if it panicked.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        self.hands.aside(work).await
+    }
+
+    /// Records that a transaction and others were at odds.
+    pub(crate) fn record_conflicts(&self, caller: &Caller, conflicts: &[Conflict]) {
+        let (owner, directory) = (&caller.owner, &*caller.directory);
+        let heading = Heading { owner, directory, took: Duration::ZERO };
+        self.hands.books().record_conflicts(&heading, conflicts);
+    }
+
+    /// Begins to delete what was discarded.
+    pub(crate) fn sweep(&self) {
+        self.hands.sweep();
+    }
+
+    pub(crate) fn history(&self) -> &Arc<History> {
+        &self.hands.books().history
+    }
+
+    pub(crate) fn register(&self) -> &Arc<Register> {
+        &self.register
+    }
+
+    /// Who runs again after a conflict, and who waits to.
+    pub fn turns(&self) -> &Arc<LockTable> {
+        &self.turns
+    }
+
+    /// The transactions under way, oldest first.
+    pub fn transactions(&self) -> Vec<Underway> {
+        self.register.snapshot()
     }
 
     /// The tree, to look at it.
@@ -188,9 +275,10 @@ impl Engine {
         self.admission.is_draining()
     }
 
-    /// Refuses new mutations from now on.
+    /// Refuses new mutations from now on, and whoever waits for a lease.
     pub fn refuse(&self) {
         self.admission.close();
+        self.leases.close();
     }
 
     /// Refuses new mutations from now on, and returns when those under way are done and recorded.

@@ -3,14 +3,16 @@
 mod admission;
 mod engine;
 pub mod journal;
+pub mod leases;
 pub mod locks;
 mod ownership;
 mod pool;
 mod sync;
 mod tally;
+pub mod transactions;
 
 pub use crate::{
-    engine::{Caller, DEFAULT_WAIT, Durability, Engine, Refusal, StartError},
+    engine::{Caller, DEFAULT_WAIT, Durability, Engine, OnceKey, Refusal, Run, StartError, Turn},
     ownership::{LOCK_FILE, Ownership, OwnershipError},
     tally::{Counts, REFUSED},
 };

@@ -5,13 +5,16 @@ use std::{sync::Arc, time::Duration};
 use onewriter_core::{
     Durability, Engine,
     journal::Mode,
+    leases::{LeaseHolding, LeaseStatus, LeaseWaiting, Subject},
     locks::{Access, KeyStatus, Owner},
+    transactions::Underway,
 };
 use onewriter_proto::{
-    PROTOCOL,
+    PROTOCOL, convert,
     v1::{
-        self, DrainRequest, DrainResponse, LockParty, LockedPath, MutationCount, StatisticsRequest,
-        StatisticsResponse, StatusRequest, StatusResponse, StopRequest, StopResponse,
+        self, DrainRequest, DrainResponse, Leased, LeasedOnce, LockParty, LockedPath,
+        MutationCount, StatisticsRequest, StatisticsResponse, StatusRequest, StatusResponse,
+        StopRequest, StopResponse, TransactionStatus, leased,
     },
 };
 use onewriter_tree::{Error, Reason};
@@ -49,10 +52,13 @@ impl v1::administration_server::Administration for Administration {
             draining: self.engine.is_draining(),
             connections: self.lifecycle.connections(),
             locks: self.engine.locks().snapshot().into_iter().map(locked_path).collect(),
+            transactions: self.engine.transactions().into_iter().map(underway).collect(),
+            turns: self.engine.turns().snapshot().into_iter().map(locked_path).collect(),
             journal_mode: match self.engine.journal().mode() {
                 Mode::Wal => "wal".to_owned(),
                 Mode::Exclusive => "exclusive".to_owned(),
             },
+            leases: self.engine.leases().into_iter().map(leased).collect(),
         }))
     }
 
@@ -118,6 +124,37 @@ fn locked_path(status: KeyStatus) -> LockedPath {
     }
 }
 
+fn leased(status: LeaseStatus) -> Leased {
+    let subject = match status.subject {
+        Subject::Path(path) => leased::Subject::Path(convert::shown(&path)),
+        Subject::Name(name) => leased::Subject::Name(name),
+        Subject::Once { build, key } => leased::Subject::Once(LeasedOnce { build, key }),
+    };
+    let holder = |h: LeaseHolding| LockParty {
+        token: h.token,
+        ..party(&h.holding.owner, h.holding.access, h.holding.held_for)
+    };
+    let waiter = |w: LeaseWaiting| party(&w.owner, w.access, w.waited);
+    Leased {
+        subject: Some(subject),
+        holders: status.holders.into_iter().map(holder).collect(),
+        waiters: status.waiters.into_iter().map(waiter).collect(),
+    }
+}
+
+fn underway(transaction: Underway) -> TransactionStatus {
+    let Underway { owner, command, for_so_long } = transaction;
+    TransactionStatus {
+        method: owner.method.to_owned(),
+        build: owner.build,
+        target: owner.target,
+        pid: owner.pid,
+        uid: owner.uid,
+        command,
+        for_ms: millis(for_so_long),
+    }
+}
+
 fn party(owner: &Owner, access: Access, time: Duration) -> LockParty {
     LockParty {
         method: owner.method.to_owned(),
@@ -127,6 +164,7 @@ fn party(owner: &Owner, access: Access, time: Duration) -> LockParty {
         uid: owner.uid,
         exclusive: access == Access::Exclusive,
         for_ms: millis(time),
+        token: 0,
     }
 }
 

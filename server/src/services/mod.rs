@@ -2,10 +2,12 @@
 
 mod administration;
 mod inflow;
+mod leases;
 mod mutations;
 mod publish_stream;
 mod reading;
 mod recognise;
+mod transactions;
 
 use std::{pin::Pin, sync::Arc, time::Instant};
 
@@ -13,8 +15,9 @@ use onewriter_core::Engine;
 use onewriter_proto::{
     DESCRIPTORS,
     v1::{
-        administration_server::AdministrationServer, mutations_server::MutationsServer,
-        reading_server::ReadingServer,
+        administration_server::AdministrationServer, leases_server::LeasesServer,
+        mutations_server::MutationsServer, reading_server::ReadingServer,
+        transactions_server::TransactionsServer,
     },
 };
 use onewriter_tree::{Error, Reason};
@@ -26,15 +29,24 @@ use tonic::{
 };
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 
-use self::{administration::Administration, mutations::Mutations, reading::Reading};
+use self::{
+    administration::Administration, leases::Leases, mutations::Mutations, reading::Reading,
+    transactions::Transactions,
+};
 use crate::{lifecycle::Lifecycle, peer::check_version, status::status};
 
 /// The largest message that is accepted, in bytes. Content travels in streams.
 const MAX_MESSAGE: usize = 4 << 20;
 
 /// The names under which the daemon's health can be asked for; "" is the whole.
-pub(crate) const NAMES: [&str; 4] =
-    ["", "onewriter.v1.Administration", "onewriter.v1.Mutations", "onewriter.v1.Reading"];
+pub(crate) const NAMES: [&str; 6] = [
+    "",
+    "onewriter.v1.Administration",
+    "onewriter.v1.Leases",
+    "onewriter.v1.Mutations",
+    "onewriter.v1.Reading",
+    "onewriter.v1.Transactions",
+];
 
 /// Where the answers of a stream go.
 type Sender<T> = mpsc::Sender<Result<T, Status>>;
@@ -45,6 +57,8 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub(crate) fn routes(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) -> Routes {
     let mutations = MutationsServer::new(Mutations::new(Arc::clone(engine)));
     let reading = ReadingServer::new(Reading::new(Arc::clone(engine)));
+    let leases = LeasesServer::new(Leases::new(Arc::clone(engine), Arc::clone(lifecycle)));
+    let transactions = TransactionsServer::new(Transactions::new(Arc::clone(engine)));
     let administration = Administration::new(Arc::clone(engine), Arc::clone(lifecycle));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -56,6 +70,8 @@ pub(crate) fn routes(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) -> Routes
         check_version,
     ))
     .add_service(InterceptedService::new(reading, check_version))
+    .add_service(InterceptedService::new(leases, check_version))
+    .add_service(InterceptedService::new(transactions, check_version))
     .add_service(AdministrationServer::new(administration))
     .add_service(HealthServer::new(HealthService::from_health_reporter(lifecycle.health().clone())))
     .add_service(reflection)

@@ -3,7 +3,7 @@
 use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc, time::UNIX_EPOCH};
 
 use onewriter_core::{
-    Engine,
+    Caller, Engine,
     journal::{PathFilter, Query, Record},
 };
 use onewriter_proto::{
@@ -13,7 +13,7 @@ use onewriter_proto::{
         StatResponse, read_file_response::Step,
     },
 };
-use onewriter_tree::{Error, Last, Reason, RelPath, open_file, stat};
+use onewriter_tree::{Error, Last, Reason, RelPath, Tree, open_file, stat};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Answers, Sender, answers, blocking, send};
@@ -45,8 +45,16 @@ impl Reading {
 #[async_trait]
 impl v1::reading_server::Reading for Reading {
     async fn stat(&self, request: Request<StatRequest>) -> Result<Response<StatResponse>, Status> {
-        let (engine, request) = (Arc::clone(&self.engine), request.into_inner());
-        let stats = blocking(move || describe(&engine, &request)).await?;
+        let caller = caller(&request, "stat");
+        let StatRequest { paths, follow, .. } = request.into_inner();
+        if paths.is_empty() || paths.len() > convert::MAX_ITEMS {
+            return Err(status(convert::bad("paths", "a request names 1 to 10,000 paths")));
+        }
+        let paths = paths.iter().map(|path| RelPath::parse(path)).collect::<Result<Arc<_>, _>>();
+        let paths: Arc<[RelPath]> = paths.map_err(status)?;
+        let last = if follow { Last::Follow } else { Last::Keep };
+        let describe = move |tree: &Tree, paths: &[RelPath]| describe(tree, paths, last);
+        let stats = self.engine.look(caller, paths, describe).await.map_err(status)?;
         Ok(Response::new(StatResponse { stats }))
     }
 
@@ -56,9 +64,9 @@ impl v1::reading_server::Reading for Reading {
         &self,
         request: Request<ReadFileRequest>,
     ) -> Result<Response<Self::ReadFileStream>, Status> {
-        let deadline = peer::deadline(request.metadata());
+        let (deadline, caller) = (peer::deadline(request.metadata()), caller(&request, "read"));
         let (engine, request) = (Arc::clone(&self.engine), request.into_inner());
-        Ok(Response::new(answers(CHUNKS_AHEAD, deadline, |to| read(engine, request, to))))
+        Ok(Response::new(answers(CHUNKS_AHEAD, deadline, |to| read(engine, caller, request, to))))
     }
 
     type ListJournalStream = Answers<JournalRecord>;
@@ -76,26 +84,31 @@ impl v1::reading_server::Reading for Reading {
     }
 }
 
-fn describe(engine: &Engine, request: &StatRequest) -> Result<Vec<v1::Stat>, Error> {
-    if request.paths.is_empty() || request.paths.len() > convert::MAX_ITEMS {
-        return Err(convert::bad("paths", "a request names 1 to 10,000 paths"));
-    }
-    let last = if request.follow { Last::Follow } else { Last::Keep };
-    let describe = |path: &Vec<u8>| {
-        let (path, found) = stat(engine.tree(), &RelPath::parse(path)?, last)?;
+/// Whom status names while it waits.
+fn caller<T>(request: &Request<T>, method: &'static str) -> Caller {
+    let mut caller = peer::Terms::of(request, None).caller;
+    caller.owner.method = method;
+    caller
+}
+
+fn describe(tree: &Tree, paths: &[RelPath], last: Last) -> Result<Vec<v1::Stat>, Error> {
+    let describe = |path| {
+        let (path, found) = stat(tree, path, last)?;
         Ok(convert::stat(&path, found))
     };
-    request.paths.iter().map(describe).collect()
+    paths.iter().map(describe).collect()
 }
 
 async fn read(
     engine: Arc<Engine>,
+    caller: Caller,
     request: ReadFileRequest,
     answers: Sender<ReadFileResponse>,
 ) -> Result<(), Status> {
     let answer = |step| ReadFileResponse { step: Some(step) };
     let path = RelPath::parse(&request.path).map_err(status)?;
-    let (file, found) = blocking(move || open_file(engine.tree(), &path)).await?;
+    let open = |tree: &Tree, paths: &[RelPath]| open_file(tree, &paths[0]);
+    let (file, found) = engine.look(caller, [path].into(), open).await.map_err(status)?;
     send(&answers, answer(Step::Stat(convert::stat(&found.path.clone(), Some(found))))).await?;
     let file = Arc::new(file);
     let mut at = request.offset;

@@ -3,10 +3,12 @@
 #![expect(clippy::disallowed_methods, reason = "tests set the stage by hand")]
 
 mod hostile;
+mod leases;
 mod lifecycle;
 mod mutations;
 mod publishing;
 mod reading;
+mod transactions;
 mod waiting;
 
 use std::{

@@ -8,9 +8,12 @@ use std::{
 use onewriter_tree::{Fault, Tree};
 
 use super::{
+    StartError,
+    books::Books,
+    calm::{Calm, Disturbance, Moment},
     refusal::{self, Refusal},
     sweeper::Sweeper,
-    work::{Answer, Books, Work},
+    work::{Answer, Work},
 };
 use crate::{
     journal::Journal,
@@ -18,6 +21,7 @@ use crate::{
     pool::Pool,
     sync::SyncGroup,
     tally::Tally,
+    transactions,
 };
 
 /// Threads for mutations while all goes well: more only wait for each other in the filesystem.
@@ -32,6 +36,7 @@ pub(super) struct Hands {
     pool: Pool,
     sync: Option<SyncGroup>,
     books: Arc<Books>,
+    calm: Arc<Calm>,
     sweeper: Sweeper,
 }
 
@@ -50,12 +55,22 @@ impl Hands {
         tree: Arc<Tree>,
         journal: Journal,
         sync: Option<SyncGroup>,
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self, StartError> {
+        let books = Arc::new(Books {
+            journal,
+            tally: Tally::default(),
+            history: Arc::default(),
+            durable: sync.is_some(),
+        });
+        transactions::recover(&tree, &books)?;
+        if books.durable {
+            // What was made good may be as young as what it was recovered from.
+            rustix::fs::syncfs(tree.staging().handle()).map_err(std::io::Error::from)?;
+        }
         let sweeper = Sweeper::new(Arc::clone(&tree))?;
         sweeper.recover()?;
-        let books = Arc::new(Books { journal, tally: Tally::default(), durable: sync.is_some() });
         let pool = Pool::growing("mutate", THREADS, MOST_THREADS)?;
-        Ok(Self { tree, pool, sync, books, sweeper })
+        Ok(Self { tree, pool, sync, books, calm: Arc::default(), sweeper })
     }
 
     pub(super) fn tree(&self) -> &Arc<Tree> {
@@ -72,6 +87,18 @@ impl Hands {
 
     pub(super) fn syncs(&self) -> (u64, u64) {
         self.sync.as_ref().map_or((0, 0), SyncGroup::counts)
+    }
+
+    pub(super) fn sweep(&self) {
+        self.sweeper.sweep();
+    }
+
+    /// See [`super::Engine::aside`].
+    pub(super) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        self.pool.run(work).await
     }
 
     pub(super) fn trash(&self) -> u64 {
@@ -91,13 +118,25 @@ impl Hands {
         work: Box<Work>,
         locks: &LockSet,
     ) -> Result<Step, Refusal> {
+        let Some(moment) = self.calm.now() else { return Ok(Step::Again(work)) };
         // One path is one system call; many are as many, and the runtime has others to serve.
         if locks.iter().filter(|(_, access)| *access == Access::Exclusive).count() == 1 {
-            return Ok(look(work, &self.tree));
+            return Ok(self.look_at(work, moment));
         }
-        let tree = Arc::clone(&self.tree);
-        let looked = self.pool.run(move || look(work, &tree)).await;
+        let hands = Arc::clone(self);
+        let looked = self.pool.run(move || hands.look_at(work, moment)).await;
         looked.ok_or_else(|| refusal::broken(b"."))
+    }
+
+    fn look_at(&self, mut work: Box<Work>, moment: Moment) -> Step {
+        if work.mutation.shortcut(&self.tree, &mut work.effects) {
+            if self.calm.has_lasted(moment) {
+                return Step::Over(work.close(Ok(())));
+            }
+            // It may have seen what is undone after all.
+            work.effects.changes.clear();
+        }
+        Step::Again(work)
     }
 
     /// An attempt at a mutation that has its locks.
@@ -107,7 +146,7 @@ impl Hands {
             // In a task of its own: it waits for the disk, and goes on with nobody waiting for it.
             tokio::spawn(hands.act_durably(work)).await.ok().flatten()
         } else {
-            let act = move || hands.over_unless_moved(work, prepare_and_apply);
+            let act = move || hands.over_unless_moved(work);
             self.pool.run(act).await
         };
         done.ok_or_else(|| refusal::broken(b"."))
@@ -121,6 +160,7 @@ impl Hands {
             Ok(()) => self.synced(work).await,
             failed => (work, failed),
         };
+        let disturbed = self.disturb(&work);
         let (mut work, done) = match prepared {
             Ok(()) => self.take(work, apply).await?,
             failed => (work, failed),
@@ -132,8 +172,22 @@ impl Hands {
             return Some(Step::Again(work));
         }
         let (work, synced) = self.synced(work).await;
+        drop(disturbed);
         let hands = Arc::clone(&self);
         self.pool.run(move || hands.over(work, done.and(synced))).await
+    }
+
+    /// While others could see a part of what is being done.
+    fn disturb(&self, work: &Work) -> Option<Disturbance> {
+        work.mutation.is_stepwise().then(|| self.calm.disturb())
+    }
+
+    /// Whether nothing has been half done since `since`; and now.
+    pub(super) fn calm(&self, since: Option<Moment>) -> Option<Moment> {
+        match since {
+            Some(moment) => self.calm.has_lasted(moment).then_some(moment),
+            None => self.calm.now(),
+        }
     }
 
     async fn synced(&self, mut work: Box<Work>) -> (Box<Work>, Result<(), Fault>) {
@@ -157,8 +211,13 @@ impl Hands {
             .await
     }
 
-    fn over_unless_moved(&self, mut work: Box<Work>, act: Act) -> Step {
-        match guarded(&mut work, &self.tree, act) {
+    fn over_unless_moved(&self, mut work: Box<Work>) -> Step {
+        let mut done = guarded(&mut work, &self.tree, prepare);
+        if done.is_ok() {
+            let _disturbed = self.disturb(&work);
+            done = guarded(&mut work, &self.tree, apply);
+        }
+        match done {
             Err(Fault::Moved) => Step::Again(work),
             done => self.over(work, done),
         }
@@ -174,14 +233,6 @@ impl Hands {
         let answer = work.close(done.map_err(Refusal::from));
         self.sweeper.sweep();
         Step::Over(answer)
-    }
-}
-
-fn look(mut work: Box<Work>, tree: &Tree) -> Step {
-    if work.mutation.shortcut(tree, &mut work.effects) {
-        Step::Over(work.close(Ok(())))
-    } else {
-        Step::Again(work)
     }
 }
 
@@ -202,9 +253,4 @@ fn prepare(work: &mut Work, tree: &Tree) -> Result<(), Fault> {
 
 fn apply(work: &mut Work, tree: &Tree) -> Result<(), Fault> {
     work.mutation.apply(tree, &mut work.effects)
-}
-
-fn prepare_and_apply(work: &mut Work, tree: &Tree) -> Result<(), Fault> {
-    prepare(work, tree)?;
-    apply(work, tree)
 }

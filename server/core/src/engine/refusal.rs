@@ -1,10 +1,13 @@
 //! Why a mutation was not done.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use onewriter_tree::{Error, Reason, RelPath, mutation::Mutation};
 
-use crate::locks::{Holding, LockError, Owner};
+use crate::{
+    leases::LeaseError,
+    locks::{Holding, LockError, Owner},
+};
 
 /// A mutation that was not done, or not wholly.
 #[derive(Debug, thiserror::Error)]
@@ -23,14 +26,54 @@ impl From<Error> for Refusal {
 }
 
 pub(super) fn lock_timeout(error: LockError, mutation: &mut dyn Mutation) -> Refusal {
-    let LockError::TimedOut { key, waited, holders } = error;
+    let LockError::TimedOut { key, .. } = &error;
     // Among several paths, the one that is at the key or below it.
     let asked = RelPath::parse(key.as_bytes()).ok().and_then(|key| {
         let claims = mutation.claims();
         claims.iter().find(|claim| claim.path.is_within(&key)).map(|claim| claim.path.clone())
     });
-    let mut what = String::from("is held by ");
-    match &holders[..] {
+    lock_timeout_at(error, &asked.unwrap_or_default())
+}
+
+/// For whom `path` was asked.
+pub(crate) fn lock_timeout_at(error: LockError, path: &RelPath) -> Refusal {
+    let LockError::TimedOut { key, waited, holders } = error;
+    let what = format!("is {}", given_up("held", &holders, waited));
+    let path = if path.is_root() { key.as_bytes() } else { path.as_bytes() };
+    let error = Error::new(Reason::LockTimeout, shown(path), what).at(shown(key.as_bytes()));
+    Refusal { error, holder: first(holders) }
+}
+
+/// Why the lease table refuses what was asked for `path`.
+pub(super) fn lease(error: LeaseError, path: &[u8]) -> Refusal {
+    match error {
+        LeaseError::TimedOut { subject, waited, holders } => {
+            let what = format!("is {}", given_up("leased", &holders, waited));
+            let error = Error::new(Reason::LockTimeout, path, what).at(subject.as_bytes());
+            Refusal { error, holder: first(holders) }
+        }
+        LeaseError::Stale { token, subject, holders } => {
+            let lease = subject.map(|s| format!(" of {s}")).unwrap_or_default();
+            let now = match &holders[..] {
+                [] => String::new(),
+                [first, ..] => format!("; {} holds it now", first.owner),
+            };
+            let what = format!("the lease {token}{lease} is not held any more{now}");
+            let error = Error::new(Reason::StaleLease, path, what);
+            Refusal { error, holder: first(holders) }
+        }
+        LeaseError::Deadlock(circle) => {
+            let what = format!("waiting for it would never end: {circle}");
+            Error::new(Reason::Deadlock, path, what).into()
+        }
+        LeaseError::Closed => Error::new(Reason::Draining, path, STOPS).into(),
+    }
+}
+
+/// `held by pid 12 (publish) for 3.1 s and by 2 more; gave up after waiting for 5.0 s`
+fn given_up(how: &str, holders: &[Holding], waited: Duration) -> String {
+    let mut what = format!("{how} by ");
+    match holders {
         [] => what.push_str("nobody any more"),
         [first, others @ ..] => {
             let Holding { owner, held_for, .. } = first;
@@ -41,18 +84,21 @@ pub(super) fn lock_timeout(error: LockError, mutation: &mut dyn Mutation) -> Ref
         }
     }
     let _ = write!(what, "; gave up after waiting for {:.1} s", waited.as_secs_f64());
-    let path = asked.as_ref().map_or(key.as_bytes(), RelPath::as_bytes);
-    let error = Error::new(Reason::LockTimeout, shown(path), what).at(shown(key.as_bytes()));
-    Refusal { error, holder: holders.into_iter().next().map(|holding| holding.owner) }
+    what
 }
 
-pub(super) fn draining(mutation: &mut dyn Mutation) -> Refusal {
-    let why = "the daemon is about to stop and takes no more requests";
-    Error::new(Reason::Draining, &first_path(mutation), why).into()
+fn first(holders: Vec<Holding>) -> Option<Arc<Owner>> {
+    holders.into_iter().next().map(|holding| holding.owner)
+}
+
+const STOPS: &str = "the daemon is about to stop and takes no more requests";
+
+pub(super) fn draining(path: &[u8]) -> Refusal {
+    Error::new(Reason::Draining, path, STOPS).into()
 }
 
 /// For a mutation that panicked: the log has the panic itself.
-pub(super) fn broken(path: &[u8]) -> Refusal {
+pub(crate) fn broken(path: &[u8]) -> Refusal {
     Error::new(Reason::Io, path, "the daemon failed inside; its log says how").into()
 }
 
@@ -62,6 +108,6 @@ pub(super) fn first_path(mutation: &mut dyn Mutation) -> Vec<u8> {
 }
 
 /// The root is `.` to whoever reads it.
-fn shown(path: &[u8]) -> &[u8] {
+pub(super) fn shown(path: &[u8]) -> &[u8] {
     if path.is_empty() { b"." } else { path }
 }

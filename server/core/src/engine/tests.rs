@@ -2,10 +2,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set the stage by hand")]
 
+mod calm;
 mod contention;
 mod durability;
 mod ending;
 mod exclusion;
+mod leasing;
 mod records;
 
 use std::{
@@ -123,6 +125,8 @@ type Act = Box<dyn FnMut(&mut Effects) -> Result<(), Fault> + Send>;
 struct Probe {
     path: RelPath,
     act: Act,
+    /// Whether it could be seen half done.
+    stepwise: bool,
 }
 
 impl Probe {
@@ -130,7 +134,7 @@ impl Probe {
         path: &str,
         act: impl FnMut(&mut Effects) -> Result<(), Fault> + Send + 'static,
     ) -> Self {
-        Self { path: rel(path), act: Box::new(act) }
+        Self { path: rel(path), act: Box::new(act), stepwise: false }
     }
 
     /// Stops in the midst of acting, and says that it made its path.
@@ -155,6 +159,10 @@ impl Mutation for Probe {
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
         vec![Claim { path: &mut self.path, access: Access::Exclusive, last: Last::Follow }]
+    }
+
+    fn is_stepwise(&self) -> bool {
+        self.stepwise
     }
 
     fn apply(&mut self, _: &Tree, effects: &mut Effects) -> Result<(), Fault> {

@@ -1,21 +1,22 @@
-//! A mutation on its way, and the books in which it ends.
+//! A mutation on its way.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::{sync::Arc, time::Instant};
 
 use onewriter_tree::{
     Error,
     mutation::{Change, Effects, Mutation},
 };
 
-use super::{Caller, refusal::Refusal};
+use super::{
+    Caller,
+    books::{Books, Heading},
+    leasing::Pass,
+    refusal::Refusal,
+};
 use crate::{
     admission::Admitted,
-    journal::{Entry, Journal},
+    leases::Token,
     locks::{LockGuard, Owner},
-    tally::{REFUSED, Tally},
 };
 
 /// How a mutation ended.
@@ -27,6 +28,10 @@ pub(super) struct Work {
     pub(super) mutation: Box<dyn Mutation>,
     pub(super) effects: Effects,
     pub(super) locks: Option<LockGuard>,
+    /// Given up after the locks.
+    pub(super) pass: Option<Pass>,
+    /// The tokens that its caller brings.
+    pub(super) leases: Vec<Token>,
     books: Arc<Books>,
     directory: String,
     owner: Arc<Owner>,
@@ -44,6 +49,8 @@ impl Work {
         Box::new(Self {
             effects: Effects::new(books.durable),
             locks: None,
+            pass: None,
+            leases: caller.leases,
             books: Arc::clone(books),
             directory: caller.directory,
             owner: Arc::new(Owner { method: mutation.method(), ..caller.owner }),
@@ -65,35 +72,10 @@ impl Work {
     }
 
     fn record(&self, changes: &[Change], error: Option<&Error>) {
-        self.books.tally.count(self.owner.method, changes, error.is_some());
-        let (at, took) = (SystemTime::now(), self.arrived.elapsed());
-        let entry = |path: &[u8], outcome| Entry {
-            at,
-            took,
-            build: self.owner.build.clone(),
-            target: self.owner.target.clone(),
-            directory: self.directory.clone(),
-            pid: self.owner.pid,
-            uid: self.owner.uid,
-            method: self.owner.method,
-            path: path.to_vec(),
-            other: None,
-            outcome,
-            bytes: 0,
-            error: None,
-        };
-        let journal = &self.books.journal;
-        for change in changes {
-            journal.append(Entry {
-                other: change.other.as_ref().map(|other| other.as_bytes().to_vec()),
-                bytes: change.bytes,
-                ..entry(change.path.as_bytes(), change.outcome.as_str())
-            });
-        }
-        if let Some(error) = error {
-            let reason = Some(error.reason.as_str().to_owned());
-            journal.append(Entry { error: reason, ..entry(&error.path, REFUSED) });
-        }
+        let (owner, directory) = (&*self.owner, &*self.directory);
+        self.books.history.note(&self.owner, changes);
+        let heading = Heading { owner, directory, took: self.arrived.elapsed() };
+        self.books.record(&heading, changes, error);
     }
 }
 
@@ -105,12 +87,4 @@ impl Drop for Work {
             self.record(&changes, None);
         }
     }
-}
-
-/// Where what was done is written down.
-pub(super) struct Books {
-    pub(super) journal: Journal,
-    pub(super) tally: Tally,
-    /// Whether mutations answer for the disk.
-    pub(super) durable: bool,
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// Outcomes that say that nothing was changed.
-const NOTHING_CHANGED: [&str; 4] = ["unchanged", "existed", "absent", "refused"];
+const NOTHING_CHANGED: [&str; 5] = ["unchanged", "existed", "absent", "refused", "conflict"];
 
 /// One mutation, as the journal is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Entry {
     pub outcome: &'static str,
     /// Bytes of content that it put in place.
     pub bytes: u64,
-    /// Why it was refused, or failed.
+    /// Why it was refused, or failed; of a `conflict`, with whom.
     pub error: Option<String>,
 }
 

@@ -25,6 +25,7 @@ mod error;
 mod queue;
 mod reader;
 mod schema;
+mod setting;
 mod store;
 mod writer;
 
@@ -41,6 +42,7 @@ pub use entry::{Entry, Record};
 pub use error::JournalError;
 pub use reader::{PathFilter, Query};
 pub use schema::Mode;
+pub use setting::Ran;
 
 use queue::Queue;
 use store::Store;

@@ -16,7 +16,12 @@ use super::error::JournalError;
 ///   yields its entries in order of `seq`.
 /// * Most entries outside of a build have neither build nor target: they are in no index of these,
 ///   which would cost as much as the entry itself.
-const STEPS: [&str; 1] = ["
+const STEPS: &[&str] = &[
+    ENTRIES, //
+    LEASES,
+];
+
+const ENTRIES: &str = "
     CREATE TABLE entry (
         seq       INTEGER PRIMARY KEY,
         at_ns     INTEGER NOT NULL,
@@ -38,7 +43,25 @@ const STEPS: [&str; 1] = ["
     CREATE INDEX entry_by_other  ON entry (other) WHERE other IS NOT NULL;
     CREATE INDEX entry_by_build  ON entry (build)  WHERE build  <> '';
     CREATE INDEX entry_by_target ON entry (target) WHERE target <> '';
-"];
+";
+
+/// Numbers by name, and what ran once: `build` is empty where that holds for good, `outputs` are
+/// paths with a NUL between them.
+const LEASES: &str = "
+    CREATE TABLE setting (
+        name  TEXT PRIMARY KEY,
+        value INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE once (
+        build     TEXT    NOT NULL,
+        key       TEXT    NOT NULL,
+        at_ns     INTEGER NOT NULL,
+        exit_code INTEGER NOT NULL,
+        by        TEXT    NOT NULL,
+        outputs   BLOB    NOT NULL,
+        PRIMARY KEY (build, key)
+    ) STRICT, WITHOUT ROWID;
+";
 
 /// The columns of an entry, in the order in which writer and reader count them.
 pub(super) const COLUMNS: &str = "seq, at_ns, took_ns, build, target, directory, pid, uid, \

@@ -108,6 +108,13 @@ impl LockTable {
         keys
     }
 
+    /// Who holds `key` alone, if anybody does.
+    pub fn exclusive_holder(&self, key: &Key) -> Option<Arc<Owner>> {
+        let holders = self.queues.get(key)?.holders(Instant::now());
+        let alone = holders.into_iter().find(|holding| holding.access == Access::Exclusive);
+        alone.map(|holding| holding.owner)
+    }
+
     /// The table's figures.
     pub fn counters(&self) -> Counters {
         self.meters.read()

@@ -1,0 +1,171 @@
+//! Running something once: of all that ask for a key, one runs it, and the others are told how it
+//! ended.
+//!
+//! The right to run is a lease on the key. So the others wait in order and visibly, the next one
+//! takes over when the runner goes away, and a circle of such waits is found like any other.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use onewriter_tree::{Error, Last, Reason, RelPath, mutation::Access};
+use tokio::task::spawn_blocking;
+
+use super::{Caller, Engine, books::Books, refusal::Refusal};
+use crate::{
+    journal::{JournalError, Ran},
+    leases::{Lease, Subject},
+};
+
+/// How long outcomes of builds are remembered: a build that takes longer than a weekend is none.
+pub(super) const BUILDS_ARE_OVER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What is to run once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OnceKey {
+    /// The build within which it is to run once; empty: for good.
+    pub build: String,
+    /// What it is known by there.
+    pub key: String,
+}
+
+impl OnceKey {
+    /// Whether a success is for good and a failure for those only who wait for it.
+    fn is_for_good(&self) -> bool {
+        self.build.is_empty()
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Once { build: self.build.clone(), key: self.key.clone() }
+    }
+}
+
+/// What somebody who asked is to do.
+#[derive(Debug)]
+pub enum Turn {
+    /// Run it.
+    Run(Box<Run>),
+    /// It ran already: this is how it ended.
+    Told(Ran),
+}
+
+/// The right to run. Dropped before [`Engine::finish`], it goes to the next one who waits.
+#[derive(Debug)]
+pub struct Run {
+    /// Alive as long as its holder.
+    pub lease: Lease,
+    key: OnceKey,
+    by: String,
+}
+
+/// Failures that were not to be remembered, for those who waited when they happened: the number of
+/// the last one of these.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    arrivals: u64,
+    told: HashMap<OnceKey, (u64, Ran)>,
+}
+
+pub(super) type SharedFailures = Arc<Mutex<Failures>>;
+
+impl Engine {
+    /// Waits until it is known how `key` ended, or until it is the caller's turn to run it.
+    ///
+    /// # Errors
+    /// Those of [`Engine::lease`], and `JOURNAL`.
+    pub async fn once(
+        &self,
+        mut caller: Caller,
+        key: OnceKey,
+        ttl: Duration,
+    ) -> Result<Turn, Refusal> {
+        caller.owner.method = "once";
+        let by = caller.owner.to_string();
+        let arrival = self.arrive();
+        if let Some(ran) = self.remembered(&key).await? {
+            return Ok(Turn::Told(ran));
+        }
+        let lease = self.lease(caller, key.subject(), Access::Exclusive, ttl).await?;
+        if let Some(ran) = self.remembered(&key).await? {
+            return Ok(Turn::Told(ran));
+        }
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match failures.told.get(&key) {
+            Some((last, ran)) if arrival <= *last => return Ok(Turn::Told(ran.clone())),
+            _ => failures.told.remove(&key),
+        };
+        Ok(Turn::Run(Box::new(Run { lease, key, by })))
+    }
+
+    /// Says how it ended. `outputs` are the paths that must exist for a success to count for good.
+    ///
+    /// # Errors
+    /// `JOURNAL`, when it cannot be remembered; then the next one runs it again.
+    pub async fn finish(
+        &self,
+        run: Box<Run>,
+        exit_code: i32,
+        outputs: Vec<RelPath>,
+    ) -> Result<Ran, Refusal> {
+        let outputs = outputs.iter().map(|path| path.as_bytes().to_vec()).collect();
+        let ran = Ran { exit_code, by: run.by.clone(), outputs };
+        if run.key.is_for_good() && exit_code != 0 {
+            // Nobody comes later and is told: the next one is served when the lease is given up.
+            if self.leases.is_awaited(&run.key.subject()) {
+                let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+                let last = failures.arrivals;
+                failures.told.insert(run.key.clone(), (last, ran.clone()));
+            }
+            return Ok(ran);
+        }
+        let (key, keep) = (run.key.clone(), ran.clone());
+        self.books(move |books| books.journal.remember(&key.build, &key.key, &keep)).await?;
+        drop(run);
+        Ok(ran)
+    }
+
+    /// Lets the next one that asks for `key` run it. Whether there was something to forget.
+    ///
+    /// # Errors
+    /// `JOURNAL`.
+    pub async fn forget(&self, key: OnceKey) -> Result<bool, Refusal> {
+        self.books(move |books| books.journal.forget(&key.build, &key.key)).await
+    }
+
+    fn arrive(&self) -> u64 {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.arrivals += 1;
+        failures.arrivals
+    }
+
+    /// How it ended, as far as that still counts.
+    async fn remembered(&self, key: &OnceKey) -> Result<Option<Ran>, Refusal> {
+        let (tree, key) = (Arc::clone(self.tree()), key.clone());
+        self.books(move |books| {
+            let ran = books.journal.ran(&key.build, &key.key)?;
+            let exists = |path: &Vec<u8>| {
+                let path = RelPath::parse(path);
+                let found = path.and_then(|path| onewriter_tree::stat(&tree, &path, Last::Follow));
+                found.is_ok_and(|(_, found)| found.is_some())
+            };
+            Ok(ran.filter(|ran| !key.is_for_good() || ran.outputs.iter().all(exists)))
+        })
+        .await
+    }
+
+    /// Works with the journal where that keeps nobody else waiting.
+    async fn books<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Books) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let books = Arc::clone(self.hands.books());
+        let done = spawn_blocking(move || work(&books)).await;
+        let refuse = |why: String| Refusal::from(Error::new(Reason::Journal, b".", why));
+        match done {
+            Ok(done) => done.map_err(|error| refuse(error.to_string())),
+            Err(_) => Err(super::refusal::broken(b".")),
+        }
+    }
+}

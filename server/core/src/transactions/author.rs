@@ -1,0 +1,60 @@
+//! Whose a transaction is, on record with its intent: so that what a later daemon completes is
+//! journalled under its owner's name.
+
+use crate::{engine::Caller, locks::Owner};
+
+/// The caller, as bytes: numbers, then texts with their lengths.
+pub(super) fn encode(caller: &Caller) -> Vec<u8> {
+    let Owner { method, build, target, pid, uid } = &caller.owner;
+    let mut bytes = [pid.to_le_bytes(), uid.to_le_bytes()].concat();
+    for text in [*method, build, target, &caller.directory] {
+        bytes.extend((text.len() as u32).to_le_bytes());
+        bytes.extend(text.as_bytes());
+    }
+    bytes
+}
+
+/// What [`encode`] wrote; of a record of another make, as much as can be read.
+pub(super) fn decode(mut bytes: &[u8]) -> Caller {
+    let [pid, uid] = [number(&mut bytes), number(&mut bytes)].map(Option::unwrap_or_default);
+    let [method, build, target, directory] = [(); 4].map(|()| text(&mut bytes).unwrap_or_default());
+    let method = super::method(&method);
+    let owner = Owner { method, build, target, pid, uid };
+    Caller { owner, directory, ..Caller::default() }
+}
+
+fn number(bytes: &mut &[u8]) -> Option<u32> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(u32::from_le_bytes(*number))
+}
+
+fn text(bytes: &mut &[u8]) -> Option<String> {
+    let length = number(bytes)? as usize;
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(String::from_utf8_lossy(text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_author_survives_the_way_to_the_record_and_back() {
+        let owner = Owner {
+            method: "batch",
+            build: "b1".into(),
+            target: "\0\u{e4}".into(),
+            pid: 12,
+            uid: 34,
+        };
+        let caller = Caller { owner, directory: "sub".into(), ..Caller::default() };
+        let bytes = encode(&caller);
+        let read = decode(&bytes);
+        assert_eq!((read.owner, read.directory), (caller.owner, caller.directory));
+        for length in 0..bytes.len() {
+            let _ = decode(&bytes[..length]);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Transactions: the changes of one command, applied together or not at all.
+//!
+//! A [`Transaction`] is a directory in staging and a [`Watch`] over the tree. To commit it is one
+//! mutation (`onewriter_tree::transaction::Commit`), run by the engine like any other. What is
+//! special is what surrounds it: knowing what others changed meanwhile ([`history`]), and a turn
+//! for those who conflicted.
+//!
+//! **Turns.** A command that is to run again because of a conflict on some paths first waits until
+//! all others have done so that conflicted on them before: otherwise each round would have one
+//! winner, and of twenty commands that update one archive the last would run twenty times. Who
+//! comes to commit for the first time on such a path gives way to the one whose turn it is, and
+//! queues; so a turn is in vain only where a plain mutation comes between. Turns are locks in a
+//! table of their own. Whoever waits for one holds nothing, and whoever has one waits for locks
+//! that are held for a commit's time only; so there is no deadlock.
+
+mod author;
+mod history;
+mod recovery;
+mod register;
+#[cfg(test)]
+mod tests;
+mod witness;
+
+use std::{path::PathBuf, sync::Arc, time::Instant};
+
+use onewriter_tree::{
+    Reason, RelPath,
+    mutation::{Access, Change, Mutation as _, Unchanged},
+    transaction::{Commit, CommitTerms, Conflict, Report, Upper},
+};
+
+pub use self::register::Underway;
+pub(crate) use self::{history::History, recovery::recover, register::Register};
+use self::{history::Watch, register::Listed, witness::Witness};
+use crate::{
+    DEFAULT_WAIT, Engine, Refusal,
+    admission::Admitted,
+    engine::{Caller, broken, lock_timeout_at},
+    locks::{LockGuard, LockSet},
+};
+
+/// A transaction under way. Dropped before it was committed, nothing of it has happened.
+pub struct Transaction {
+    upper: Upper,
+    watch: Watch,
+    caller: Caller,
+    turn: Option<LockGuard>,
+    after: Vec<RelPath>,
+    listed: Listed,
+    admitted: Admitted,
+    /// After `upper`, which is then what there is to sweep.
+    sweep: SweepOnDrop,
+}
+
+struct SweepOnDrop(Arc<Engine>);
+
+impl Drop for SweepOnDrop {
+    fn drop(&mut self) {
+        self.0.sweep();
+    }
+}
+
+/// How to commit.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// What to do with files that are as they were.
+    pub unchanged: Unchanged,
+    /// Commit over what others did.
+    pub over_conflicts: bool,
+    /// Count it as a conflict where somebody else has a turn: the command will run again anyway.
+    pub give_way: bool,
+    /// What it may change; empty: anything.
+    pub outputs: Vec<RelPath>,
+    /// Refuse where it changed anything else.
+    pub strict: bool,
+    /// Other processes may still be writing to the new files.
+    pub copy: bool,
+    /// When to stop waiting for locks; `None`: after [`DEFAULT_WAIT`].
+    pub deadline: Option<Instant>,
+}
+
+/// What a commit did.
+#[derive(Debug)]
+pub struct Committed {
+    /// In the order in which they were made.
+    pub changes: Vec<Change>,
+    /// What it found besides.
+    pub report: Report,
+}
+
+/// Why nothing was committed.
+#[derive(Debug)]
+pub enum NotCommitted {
+    /// Others changed the same files to something else meanwhile.
+    Conflicted(Vec<Conflict>, Refusal),
+    /// For any other reason.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for NotCommitted {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What status and journal may call a transaction.
+const METHODS: [&str; 5] = ["run", "publish", "batch", "once", "transaction"];
+
+/// What a client calls its transaction, in a word of ours.
+pub fn method(said: &str) -> &'static str {
+    METHODS.into_iter().find(|method| *method == said).unwrap_or("transaction")
+}
+
+impl Engine {
+    /// Begins a transaction, as soon as it is its turn among those that conflicted on the paths in
+    /// `after`. Status shows it as `command`.
+    ///
+    /// # Errors
+    /// [`Refusal`], when its directory cannot be made, or its turn does not come in time.
+    pub async fn begin(
+        self: &Arc<Self>,
+        caller: Caller,
+        command: String,
+        after: Vec<RelPath>,
+    ) -> Result<Transaction, Refusal> {
+        let admitted = self.admit(after.first().unwrap_or(&RelPath::ROOT))?;
+        let turn = self.turn(&caller, &after).await?;
+        // From here on it is told of what others do: what they did before is there for it to see.
+        let watch = self.history().watch();
+        let tree = Arc::clone(self.tree());
+        let made = self.aside(move || Upper::create(&tree)).await;
+        let upper = made.ok_or_else(|| broken(b"."))??;
+        let listed = self.register().list(caller.owner.clone(), command);
+        let sweep = SweepOnDrop(Arc::clone(self));
+        Ok(Transaction { upper, watch, caller, turn, after, listed, admitted, sweep })
+    }
+
+    async fn turn(&self, caller: &Caller, after: &[RelPath]) -> Result<Option<LockGuard>, Refusal> {
+        let Some(first) = after.first() else { return Ok(None) };
+        let deadline = caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT);
+        let set: LockSet =
+            after.iter().map(|path| (path.as_bytes().into(), Access::Exclusive)).collect();
+        let owner = Arc::new(caller.owner.clone());
+        match self.turns().acquire(set, owner, Some(deadline.into())).await {
+            Ok(turn) => Ok(Some(turn)),
+            Err(error) => Err(lock_timeout_at(error, first)),
+        }
+    }
+}
+
+impl Transaction {
+    /// Its directory's name in staging.
+    pub fn name(&self) -> &str {
+        self.upper.name()
+    }
+
+    /// Gives it up, but keeps the upper directory for a look; where.
+    ///
+    /// # Errors
+    /// What keeps the directory from being moved.
+    pub async fn keep(self) -> Result<PathBuf, Refusal> {
+        let Self { upper, sweep, admitted: _admitted, .. } = self;
+        let engine = Arc::clone(&sweep.0);
+        let kept = engine.aside(move || upper.keep()).await;
+        Ok(kept.ok_or_else(|| broken(b"."))??)
+    }
+
+    /// Applies all that is in its upper directory, or nothing.
+    ///
+    /// # Errors
+    /// [`NotCommitted`]; nothing has happened then.
+    pub async fn commit(self, terms: Terms) -> Result<Committed, NotCommitted> {
+        let Self { upper, watch, mut caller, turn: _turn, after, listed: _listed, admitted, sweep } =
+            self;
+        let engine = Arc::clone(&sweep.0);
+        caller.deadline = terms.deadline;
+        let give_way = terms.give_way;
+        let terms = CommitTerms {
+            method: caller.owner.method,
+            unchanged: terms.unchanged,
+            over_conflicts: terms.over_conflicts,
+            outputs: terms.outputs,
+            strict: terms.strict,
+            copy: terms.copy,
+            author: author::encode(&caller),
+        };
+        // What it claims is found by looking at all of the upper directory, which takes its time.
+        let witness = Witness::new(watch, give_way.then(|| Arc::clone(engine.turns())), after);
+        let planned = engine.aside(move || {
+            let mut commit = Commit::new(upper, terms, Box::new(witness));
+            let _ = commit.claims();
+            commit
+        });
+        let commit = planned.await.ok_or_else(|| broken(b"."))?;
+        let report = commit.report();
+        let done = engine.carry_out(caller.clone(), Box::new(commit), admitted).await;
+        let report = std::mem::take(&mut *report.lock().unwrap_or_else(|e| e.into_inner()));
+        engine.record_conflicts(&caller, &report.conflicts);
+        match done {
+            Ok(changes) => Ok(Committed { changes, report }),
+            Err(refusal) if refusal.error.reason == Reason::Conflict => {
+                Err(NotCommitted::Conflicted(report.conflicts, refusal))
+            }
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+}
