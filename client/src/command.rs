@@ -20,7 +20,8 @@ pub struct Verb {
     pub about: &'static str,
     /// The rest of `--help`, or nothing.
     pub details: &'static str,
-    /// As in `SRC DST`; empty for none. After a `|`, as they are in another form of the command.
+    /// As in `SRC DST`; empty for none; beginning with `CMD` for a command that is to be run. After
+    /// a `|`, as they are in another form of the command.
     pub operands: &'static str,
     /// The fewest and the most operands.
     pub count: (usize, usize),
@@ -108,6 +109,12 @@ pub const COMMON: &[Opt] = &[
         "NAME",
         "The make target that this is done for [env: ONEWRITER_TARGET]",
     ),
+    Opt::value(
+        '\0',
+        "lease",
+        "TOKEN",
+        "Refuse to do anything unless this lease is held [env: ONEWRITER_LEASE]",
+    ),
     JSON,
 ];
 
@@ -159,6 +166,12 @@ impl Given {
         self.options.iter().rev().find(|(name, _)| *name == long)?.1.as_deref()
     }
 
+    /// All values of an option, in their order.
+    pub(crate) fn values(&self, long: &str) -> impl Iterator<Item = &OsStr> {
+        let of_it = self.options.iter().filter(move |(name, _)| *name == long);
+        of_it.filter_map(|(_, value)| value.as_deref())
+    }
+
     /// The value of an option, as text.
     pub fn text(&self, long: &str) -> Result<Option<&str>, Failure> {
         let value = self.value(long);
@@ -178,6 +191,12 @@ impl Given {
 }
 
 impl Verb {
+    /// Whether its operands are a command, with options of its own: from the first operand on,
+    /// every word belongs to it.
+    fn runs_a_command(&self) -> bool {
+        self.operands.starts_with("CMD")
+    }
+
     fn all_options(&self) -> impl Iterator<Item = &'static Opt> {
         self.options.iter().chain(self.common)
     }
@@ -227,6 +246,10 @@ impl Verb {
                 }
             } else {
                 given.operands.push(argument.clone());
+                if self.runs_a_command() {
+                    given.operands.extend(rest.cloned());
+                    break;
+                }
             }
         }
         let (fewest, most) = self.count;
@@ -246,6 +269,7 @@ impl Verb {
         if !self.operands.is_empty() {
             let last = self.operands.split('|').next().and_then(|form| form.split(' ').next_back());
             let name = last.unwrap_or_default().trim_matches(['[', ']', '.']);
+            let name = if self.runs_a_command() { "CMD" } else { name };
             let operands = clap::Arg::new("operands")
                 .value_name(name)
                 // The usage says it better.
@@ -253,6 +277,7 @@ impl Verb {
                 // Options may stand between them, so that only all together can be counted.
                 .action(clap::ArgAction::Append)
                 .num_args(1..)
+                .trailing_var_arg(self.runs_a_command())
                 .required(self.count.0 > 0)
                 .value_parser(clap::value_parser!(OsString));
             command = command.arg(operands);
@@ -387,6 +412,25 @@ mod tests {
         assert_eq!(parse("-p -- -d -p").operands, ["-d", "-p"]);
         assert_eq!(parse("-m 700 -m 755 d").text("mode").unwrap(), Some("755"));
         assert_eq!(parse("-").operands, ["-"]);
+    }
+
+    #[test]
+    fn from_its_first_word_on_a_command_keeps_its_options() {
+        let run = crate::verbs().iter().find(|verb| verb.name == "run").unwrap();
+        for (line, command) in [
+            ("-o a gcc -o b --strict", &["gcc", "-o", "b", "--strict"][..]),
+            ("-o a -- -x -- y", &["-x", "--", "y"]),
+            ("make -- --help", &["make", "--", "--help"]),
+            ("--strict true --json", &["true", "--json"]),
+        ] {
+            let words: Vec<_> = line.split(' ').map(OsString::from).collect();
+            let given = run.parse(&words).unwrap_or_else(|| panic!("'{line}' is left to clap"));
+            assert_eq!(given.operands, command, "{line}");
+            assert!(!given.has("json"), "{line}");
+            let line = [vec![OsString::from("run")], words].concat();
+            let slow = run.clap().try_get_matches_from(line).map(|m| run.given(&m));
+            assert_eq!(comparable(&slow.unwrap().unwrap()), comparable(&given));
+        }
     }
 
     #[test]

@@ -20,13 +20,24 @@ use serde_json::Value;
 use crate::{
     command::Given,
     failure::Failure,
+    leased,
     output::{self, Output},
     place::Place,
+    process::Ending,
     requests::Requests,
     session::{Server, Session},
 };
 
 const DEFAULT_TIMEOUT: u64 = 300;
+
+/// Tells a command its transaction: what it sees is the transaction's own view of the tree.
+pub(crate) const TRANSACTION: &str = "ONEWRITER_TRANSACTION";
+
+/// Whether this process is part of a transaction's command. What it changes belongs to the
+/// transaction, and is committed with it.
+pub(crate) fn is_inside_transaction() -> bool {
+    env::var_os(TRANSACTION).is_some_and(|name| !name.is_empty())
+}
 
 /// One run of a command.
 #[derive(Debug)]
@@ -36,9 +47,14 @@ pub struct Context {
     timeout: Option<OsString>,
     build: String,
     target: String,
+    lease: Option<OsString>,
+    /// What `lease` says, once it was checked.
+    leases: Vec<u64>,
     json: bool,
     umask: Option<u32>,
     pub(crate) output: Output,
+    /// How the program is to end where all went well: as the command ended that it ran.
+    pub(crate) ending: Ending,
 }
 
 impl Context {
@@ -60,15 +76,27 @@ impl Context {
             timeout: setting("timeout", "ONEWRITER_TIMEOUT"),
             build: label(setting("build", "ONEWRITER_BUILD")),
             target: label(setting("target", "ONEWRITER_TARGET")),
+            leases: Vec::new(),
+            lease: setting("lease", leased::VARIABLE),
             json: given.has("json"),
             umask: None,
             output: Output::default(),
+            ending: Ending::Exit(0),
         }
     }
 
     /// Refuses settings that make no sense, before anything is done.
-    pub(crate) fn check(&self, _: &Given) -> Result<(), Failure> {
+    pub(crate) fn check(&mut self, _: &Given) -> Result<(), Failure> {
         self.timeout()?;
+        if let Some(lease) = &self.lease {
+            self.leases = leased::tokens(&lease.to_string_lossy())?;
+            // A transaction's changes are fenced when they are committed.
+            if self.is_direct() && !is_inside_transaction() && !self.leases.is_empty() {
+                let message = "without a daemon nobody knows whether the lease is held".into();
+                let hint = "leave out ONEWRITER=off, or take the lease out of ONEWRITER_LEASE";
+                return Err(Failure::Barred { message, hint });
+            }
+        }
         match env::var_os("ONEWRITER") {
             Some(mode) if mode != "off" && mode != "on" && !mode.is_empty() => {
                 Err(Failure::Usage(format!("ONEWRITER is 'on' or 'off', not '{}'", mode.display())))
@@ -91,9 +119,10 @@ impl Context {
         seconds.map(Duration::from_secs_f64).ok_or_else(refuse)
     }
 
-    /// Whether the user asked for no daemon.
+    /// Whether this process makes its changes itself: the user asked for no daemon, or what it
+    /// sees is a transaction's, which no daemon sees.
     pub(crate) fn is_direct(&self) -> bool {
-        env::var_os("ONEWRITER").is_some_and(|mode| mode == "off")
+        is_inside_transaction() || env::var_os("ONEWRITER").is_some_and(|mode| mode == "off")
     }
 
     /// Whether results go out as JSON.
@@ -104,6 +133,11 @@ impl Context {
     /// The caller's umask. Read once; it is 0 afterwards, since all modes are set exactly.
     pub(crate) fn umask(&mut self) -> u32 {
         *self.umask.get_or_insert_with(|| umask(Mode::empty()).as_raw_mode())
+    }
+
+    /// Gives the process the caller's umask back, for a command that inherits it.
+    pub(crate) fn restore_umask(&mut self) {
+        umask(Mode::from_raw_mode(self.umask()));
     }
 
     /// Lets requests say this umask instead of the caller's.
@@ -123,6 +157,10 @@ impl Context {
 
     /// The daemon that this command talks to.
     pub(crate) fn server(&self) -> Result<Server, Failure> {
+        if is_inside_transaction() {
+            // The state directory is hidden there, so that no root can be told from others.
+            return Place::everything().map(Server::Root);
+        }
         match &self.server {
             None => match self.place() {
                 // Without a daemon, any place will do: a Makefile stays usable everywhere.
@@ -133,6 +171,26 @@ impl Context {
             },
             Some(address) => server(address),
         }
+    }
+
+    /// The daemon, for `what` only a daemon has.
+    pub(crate) fn server_for(&self, what: &str) -> Result<Server, Failure> {
+        if is_inside_transaction() {
+            let why = "and a command in a transaction has none: it sees a tree of its own";
+            let message = format!("{what} is held by a daemon, {why}");
+            let hint = "give the command around 'onewriter run', not in it";
+            return Err(Failure::Barred { message, hint });
+        }
+        if self.is_direct() {
+            let message = format!("{what} is held by a daemon, and ONEWRITER=off wants none");
+            return Err(Failure::Barred { message, hint: "leave out ONEWRITER=off" });
+        }
+        self.server()
+    }
+
+    /// The tokens of the leases under which this command runs, and one more.
+    pub(crate) fn leases_and(&self, token: u64) -> Vec<u64> {
+        self.leases.iter().copied().chain([token]).collect()
     }
 
     /// Calls to that daemon, which is started where none runs and one is wanted.
@@ -152,6 +210,7 @@ impl Context {
             directory,
             umask: Some(self.umask()),
             pid: 0,
+            leases: self.leases.clone(),
         }
     }
 
@@ -202,11 +261,13 @@ impl Context {
         kinds: Vec<Kind>,
     ) -> Result<MutationResponse, Failure> {
         let umask = self.umask();
+        let everything = matches!(server, Server::Root(place) if place.is_everything());
         let mut effects = Effects::new(false);
         for kind in kinds {
             let tree = self.open_tree(server, first_path(&kind))?;
             let terms = convert::Terms { tree: &tree, umask, local: true };
             let done = mutation::run(&mut *convert::mutation(kind, terms)?, &tree, &mut effects);
+            let done = done.map_err(|error| if everything { from_the_top(error) } else { error });
             // Nobody else will delete what was removed.
             for name in tree.staging().leftovers(false).unwrap_or_default() {
                 let _ = tree.staging().delete(&name);
@@ -259,6 +320,13 @@ impl Context {
         }
         Ok(())
     }
+}
+
+/// An error about a path below `/`, as which it is told.
+fn from_the_top(error: onewriter_tree::Error) -> onewriter_tree::Error {
+    let absolute = |path: Vec<u8>| [b"/", &path[..]].concat();
+    let component = error.component.map(absolute);
+    onewriter_tree::Error { path: absolute(error.path), component, ..error }
 }
 
 fn server(address: &OsStr) -> Result<Server, Failure> {

@@ -37,6 +37,15 @@ pub enum Failure {
     Broken(String),
     /// Standard input or output, or a file on this side, failed.
     Io(String),
+    /// The command that was to be run cannot be executed.
+    NotExecuted {
+        /// What is the matter, with the program's name.
+        message: String,
+        /// What a shell would exit with: 127 where there is none, else 126.
+        code: i32,
+    },
+    /// The kernel does not let a command have a view of the tree of its own.
+    NoSandbox(String),
 }
 
 /// The exit codes, as `onewriter help` tells them.
@@ -59,11 +68,29 @@ impl Failure {
             Self::Refused { reason: Some(Reason::VersionMismatch | Reason::Draining), .. }
             | Self::Unreachable(_)
             | Self::Barred { .. } => 4,
-            Self::Refused { .. } | Self::Io(_) => 1,
+            Self::Refused { .. } | Self::Io(_) | Self::NoSandbox(_) => 1,
             Self::Usage(_) => 2,
             Self::NoRoot(_) => 3,
             Self::Broken(_) => 6,
+            Self::NotExecuted { code, .. } => *code,
         }
+    }
+
+    /// The same, told in other words.
+    #[must_use]
+    pub(crate) fn with_message(mut self, tell: impl FnOnce(&str) -> String) -> Self {
+        let (Self::Refused { message, .. }
+        | Self::Usage(message)
+        | Self::NoRoot(message)
+        | Self::Unreachable(message)
+        | Self::Barred { message, .. }
+        | Self::TimedOut(message)
+        | Self::Broken(message)
+        | Self::NoSandbox(message)
+        | Self::NotExecuted { message, .. }
+        | Self::Io(message)) = &mut self;
+        *message = tell(message);
+        self
     }
 
     /// The name in `--json`.
@@ -77,6 +104,8 @@ impl Failure {
             Self::TimedOut(_) => "TIMED_OUT",
             Self::Broken(_) => "BROKEN",
             Self::Io(_) => "IO",
+            Self::NotExecuted { .. } => "NOT_EXECUTED",
+            Self::NoSandbox(_) => "NO_SANDBOX",
         }
     }
 
@@ -97,10 +126,16 @@ impl Failure {
             Self::Barred { hint, .. } => Some(hint),
             Self::TimedOut(_) => Some(".onewriter/daemon.log may say why; --timeout waits longer"),
             Self::Broken(_) => Some("run the command again; .onewriter/daemon.log may say more"),
-            Self::Usage(_) | Self::Io(_) | Self::Refused { reason: None, .. } => None,
+            Self::NoSandbox(_) => Some(NO_SANDBOX),
+            Self::Usage(_)
+            | Self::Io(_)
+            | Self::NotExecuted { .. }
+            | Self::Refused { reason: None, .. } => None,
         }
     }
 }
+
+const NO_SANDBOX: &str = "declare what the command makes (-o FILE) and have it write to {} instead of FILE; or let users have namespaces: sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0, kernel.apparmor_restrict_unprivileged_userns=0, in a container CAP_SYS_ADMIN";
 
 fn hint(reason: Reason, verb: &str) -> Option<&'static str> {
     Some(match reason {
@@ -166,6 +201,8 @@ impl fmt::Display for Failure {
             | Self::Barred { message, .. }
             | Self::TimedOut(message)
             | Self::Broken(message)
+            | Self::NotExecuted { message, .. }
+            | Self::NoSandbox(message)
             | Self::Io(message) => f.write_str(message),
         }
     }

@@ -9,12 +9,15 @@ pub mod command;
 mod context;
 pub mod entry;
 pub mod failure;
+mod leased;
 mod mode;
 mod output;
 mod place;
+pub mod process;
 mod requests;
 mod session;
 mod start;
+mod transaction;
 mod verbs;
 pub mod wire;
 
@@ -33,8 +36,8 @@ pub fn verbs() -> &'static [&'static Verb] {
 }
 
 const COMMON_FIRST: &str = "\
-The options --root, --server, --timeout, --build, --target and --json, which nearly all commands
-have, may also come before the command.";
+The options --root, --server, --timeout, --build, --target, --lease and --json, which nearly all
+commands have, may also come before the command.";
 
 /// The whole command line as clap knows it: for help, completions and manual pages.
 #[must_use]
@@ -105,7 +108,7 @@ fn execute(verb: &Verb, given: &Given) -> i32 {
     let done = context.check(given).and_then(|()| (verb.run)(given, &mut context));
     let done = done.and_then(|()| context.output.flush());
     match done {
-        Ok(()) => 0,
+        Ok(()) => context.ending.imitate(),
         Err(failure) => {
             output::failure(verb.name, &failure, given.has("json"), &mut context.output);
             failure.exit_code()

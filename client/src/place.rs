@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
 };
@@ -73,6 +73,15 @@ impl Place {
         let here = working_directory()?;
         let below = here.strip_prefix(b"/").unwrap_or(&here).to_vec();
         Ok(Self { way: "/".into(), root: b"/".to_vec(), below: Some(below) })
+    }
+
+    /// The working directory's absolute path, without symbolic links.
+    pub(crate) fn stand(&self) -> Result<PathBuf, Failure> {
+        match &self.below {
+            Some(below) if below.is_empty() => Ok(self.root().to_owned()),
+            Some(below) => Ok(self.root().join(OsStr::from_bytes(below))),
+            None => working_directory().map(|here| OsString::from_vec(here).into()),
+        }
     }
 
     /// Whether it is [`Place::everything`]: nobody's build root.

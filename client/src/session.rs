@@ -17,6 +17,7 @@ use onewriter_tree::{Reason, path::STATE_DIR};
 use prost::Message;
 
 use crate::{
+    context::is_inside_transaction,
     failure::{Failure, with_sources},
     place::Place,
     start,
@@ -99,7 +100,10 @@ impl<'a> Session<'a> {
         request: &Q,
         repeat: Repeat,
     ) -> Result<R, Failure> {
-        self.attempt(repeat, |connection, options| connection.unary(method, request, options))
+        let limit = Some(self.timeout);
+        self.attempt(repeat, limit, |connection, options| {
+            connection.unary(method, request, options)
+        })
     }
 
     /// A call whose messages `talk` sends and receives. It is made again only if nothing came back;
@@ -107,9 +111,39 @@ impl<'a> Session<'a> {
     pub(crate) fn stream<T>(
         &mut self,
         method: &str,
+        talk: impl FnMut(&mut Call<'_, Socket>) -> Result<T, CallError>,
+    ) -> Result<T, Failure> {
+        self.talk(Repeat::Never, method, talk)
+    }
+
+    /// As [`Session::stream`], for a `talk` that can always begin anew where it fails.
+    pub(crate) fn stream_again<T>(
+        &mut self,
+        method: &str,
+        talk: impl FnMut(&mut Call<'_, Socket>) -> Result<T, CallError>,
+    ) -> Result<T, Failure> {
+        self.talk(Repeat::Safe, method, talk)
+    }
+
+    fn talk<T>(
+        &mut self,
+        repeat: Repeat,
+        method: &str,
         mut talk: impl FnMut(&mut Call<'_, Socket>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
-        self.attempt(Repeat::Never, |connection, options| {
+        self.attempt(repeat, Some(self.timeout), |connection, options| {
+            talk(&mut connection.open(method, options)?)
+        })
+    }
+
+    /// As [`Session::stream`], for a call that may last as long as it likes: `talk` bounds each of
+    /// its waits itself.
+    pub(crate) fn converse<T>(
+        &mut self,
+        method: &str,
+        mut talk: impl FnMut(&mut Call<'_, Socket>) -> Result<T, CallError>,
+    ) -> Result<T, Failure> {
+        self.attempt(Repeat::Never, None, |connection, options| {
             talk(&mut connection.open(method, options)?)
         })
     }
@@ -123,6 +157,7 @@ impl<'a> Session<'a> {
         let deadline = Instant::now() + self.timeout;
         match self.dial(deadline) {
             Ok(connection) => self.connection = Some(connection),
+            Err(Dial::NoDaemon(_)) if is_inside_transaction() => return Err(out_of_reach()),
             Err(Dial::NoDaemon(_)) => return Ok(None),
             Err(Dial::Failed(failure)) => return Err(failure),
         }
@@ -134,9 +169,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// `limit`: how long the call may take, with all its attempts.
     fn attempt<T>(
         &mut self,
         repeat: Repeat,
+        limit: Option<Duration>,
         mut call: impl FnMut(&mut Connection<Socket>, &CallOptions<'_>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         let deadline = Instant::now() + self.timeout;
@@ -148,7 +185,7 @@ impl<'a> Session<'a> {
             };
             let left = deadline.saturating_duration_since(Instant::now());
             let options = CallOptions {
-                timeout: Some(left.max(Duration::from_millis(1))),
+                timeout: limit.map(|_| left.max(Duration::from_millis(1))),
                 metadata: &[(PROTOCOL_KEY, PROTOCOL)],
                 ..CallOptions::default()
             };
@@ -194,6 +231,9 @@ impl<'a> Session<'a> {
     fn connect(&self, deadline: Instant) -> Result<Connection<Socket>, Failure> {
         match (self.dial(deadline), self.server) {
             (Ok(connection), _) => Ok(connection),
+            (Err(Dial::NoDaemon(_)), Server::Root(_)) if is_inside_transaction() => {
+                Err(out_of_reach())
+            }
             (Err(Dial::NoDaemon(_)), Server::Root(_)) if !self.may_start => Err(Failure::Barred {
                 message: "no daemon runs, and ONEWRITER=off starts none".into(),
                 hint: "the daemon keeps the journal: without ONEWRITER=off the command asks it",
@@ -243,6 +283,14 @@ impl<'a> Session<'a> {
                 with_sources(&error)
             ))),
         })
+    }
+}
+
+/// For what only a daemon knows, in a transaction.
+fn out_of_reach() -> Failure {
+    Failure::Barred {
+        message: "a command in a transaction has no daemon: it sees a tree of its own".into(),
+        hint: "give the command outside of 'onewriter run'",
     }
 }
 

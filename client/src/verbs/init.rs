@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     command::{Given, JSON, Opt, Verb},
-    context::Context,
+    context::{Context, is_inside_transaction},
     failure::Failure,
 };
 
@@ -33,7 +33,8 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     if !given.has("nested") {
         refuse_inside_another(dir)?;
     }
-    let made = Tree::init(dir)?;
+    // In a transaction the state directory is hidden, and not to be made a second time.
+    let made = !is_inside_transaction() && Tree::init(dir)?;
     let real = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     if context.is_json() {
         return context.output.json(&json!({ "root": real.to_string_lossy(), "created": made }));

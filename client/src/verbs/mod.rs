@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod batch;
 mod cat;
 mod completions;
 mod cp;
@@ -7,11 +8,15 @@ mod destination;
 mod init;
 mod install;
 mod ln;
+mod lock;
 mod log;
 mod mkdir;
 mod mv;
+mod once;
 mod publish;
+mod publish_group;
 mod rm;
+mod run;
 mod stat;
 mod stats;
 mod status;
@@ -25,6 +30,8 @@ pub(crate) const ALL: &[&Verb] = &[
     &init::VERB,
     &mkdir::VERB,
     &publish::VERB,
+    &batch::VERB,
+    &run::VERB,
     &cp::VERB,
     &install::VERB,
     &mv::VERB,
@@ -33,6 +40,8 @@ pub(crate) const ALL: &[&Verb] = &[
     &touch::VERB,
     &stat::VERB,
     &cat::VERB,
+    &lock::VERB,
+    &once::VERB,
     &log::VERB,
     &status::VERB,
     &stats::VERB,

@@ -19,6 +19,7 @@ use onewriter_proto::v1::{
 use onewriter_tree::{CLIENT_PREFIX, Error, Reason, Tree};
 use rustix::{fs::FileType, io::Errno};
 
+use super::{MANY, publish_group, run};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -32,21 +33,26 @@ pub(super) const VERB: Verb = Verb {
     name: "publish",
     about: "Put a complete file at a path in one step",
     details: "\
-publish SRC DST publishes a file, publish DST what comes on standard input.
+publish SRC DST publishes a file, publish DST what comes on standard input, and
+publish SRC... --to DIR files that belong together, as a parser's .c and .h: under their own names,
+all at once or none.
 
 Readers of DST see the whole old file or the whole new one. Where DST has the content already, it
 is left alone: same inode, same modification time, so that nothing is rebuilt for it.
 
 With standard input, what arrived when the pipe was closed is published, also when the program at
 its other end failed: a shell does not tell. Use a file where that matters.",
-    operands: "[SRC] DST",
-    count: (1, 2),
+    operands: "[SRC] DST|SRC... --to DIR",
+    count: (1, MANY),
     options: &[
         Opt::flag('\0', "move", "Use SRC up: rename it into place where that is possible"),
         Opt::value('m', "mode", "MODE", "The mode [default: DST's own, else SRC's less the umask]"),
         Opt::flag('p', "parents", "Make missing directories on the way to DST"),
         UNCHANGED,
         Opt::flag('\0', "new", "Fail where DST exists"),
+        Opt::value('\0', "to", "DIR", "Publish all into DIR, together or not at all"),
+        run::ON_CONFLICT,
+        run::RETRIES,
         Opt::flag('v', "verbose", "Say what was done"),
     ],
     common: COMMON,
@@ -78,11 +84,31 @@ pub(super) fn unchanged(given: &Given, default: Unchanged) -> Result<i32, Failur
 }
 
 fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
+    if let Some(dir) = given.value("to") {
+        return publish_group::run(given, context, dir);
+    }
+    if let Some(option) = ["on-conflict", "retries"].iter().find(|option| given.has(option)) {
+        return Err(Failure::Usage(format!("--{option} is for several files: --to DIR")));
+    }
     let server = context.server()?;
-    let (source, path) = match &given.operands[..] {
+    one(given, &given.operands, context, &server)
+}
+
+/// Publishes one file, or standard input.
+pub(super) fn one(
+    given: &Given,
+    operands: &[OsString],
+    context: &mut Context,
+    server: &Server,
+) -> Result<(), Failure> {
+    let (source, path) = match operands {
         [path] => (None, path),
         [source, path] => (Some(source), path),
-        _ => return Err(Failure::Usage("a destination is needed".into())),
+        _ => {
+            return Err(Failure::Usage(
+                "one SRC and one DST are needed; several files need --to DIR".into(),
+            ));
+        }
     };
     let mode = match given.text("mode")? {
         Some(text) => Some(mode::parse(text, 0, context.umask())?),
@@ -97,12 +123,12 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
         ..Publication::default()
     };
     match source {
-        Some(source) => file(context, &server, to, source, given.has("move"), given.has("verbose")),
+        Some(source) => file(context, server, to, source, given.has("move"), given.has("verbose")),
         None if given.has("move") => Err(Failure::Usage("--move needs a SRC".into())),
         None if stdin_is_null() => Err(Failure::Usage(
             "standard input is /dev/null: name a SRC, or pipe something in, be it empty".into(),
         )),
-        None => standard_input(context, &server, to, given.has("verbose")),
+        None => standard_input(context, server, to, given.has("verbose")),
     }
 }
 
@@ -161,7 +187,7 @@ fn absolute(server: &Server, path: &OsStr) -> Result<Vec<u8>, Failure> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the source may lie outside of any build root")]
-fn remove_source(source: &OsStr) -> Result<(), Failure> {
+pub(super) fn remove_source(source: &OsStr) -> Result<(), Failure> {
     std::fs::remove_file(source).map_err(|e| {
         Failure::Io(format!("'{}' was published but cannot be removed: {e}", source.display()))
     })

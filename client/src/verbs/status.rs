@@ -1,6 +1,9 @@
 //! `onewriter status`: who holds, who waits.
 
-use onewriter_proto::v1::{LockParty, LockedPath, StatusRequest, StatusResponse};
+use onewriter_proto::v1::{
+    Leased, LeasedOnce, LockParty, LockedPath, StatusRequest, StatusResponse, TransactionStatus,
+    leased,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
 
 pub(super) const VERB: Verb = Verb {
     name: "status",
-    about: "Show the daemon, and who holds and who waits for which path",
+    about: "Show the daemon, and who holds and who waits for which path or lease",
     details: "Starts no daemon: where none runs, it says so.",
     operands: "",
     count: (0, 0),
@@ -45,35 +48,90 @@ fn print(context: &mut Context, status: &StatusResponse) -> Result<(), Failure> 
         if status.connections == 1 { "" } else { "s" },
         if status.draining { ", draining" } else { "" },
     ))?;
-    for lock in &status.locks {
-        context.output.line(format_args!("'{}'", shown(&lock.path)))?;
-        for party in &lock.holders {
-            context.output.line(format_args!("  held    {}", describe(party)))?;
-        }
-        for party in &lock.waiters {
-            context.output.line(format_args!("  waiting {}", describe(party)))?;
-        }
+    for transaction in &status.transactions {
+        context.output.line(format_args!(
+            "transaction of pid {} ({}{}) for {:.1} s: {}",
+            transaction.pid,
+            transaction.method,
+            for_target(&transaction.target),
+            transaction.for_ms as f64 / 1000.0,
+            transaction.command,
+        ))?;
+    }
+    print_paths(context, "", &status.locks)?;
+    print_paths(context, "turn to run again for ", &status.turns)?;
+    for lease in &status.leases {
+        context.output.line(format_args!("lease on {}", subject(lease)))?;
+        print_parties(context, &lease.holders, &lease.waiters)?;
     }
     Ok(())
 }
 
+/// Paths with those who hold and those who wait.
+fn print_paths(context: &mut Context, what: &str, paths: &[LockedPath]) -> Result<(), Failure> {
+    for lock in paths {
+        context.output.line(format_args!("{what}'{}'", shown(&lock.path)))?;
+        print_parties(context, &lock.holders, &lock.waiters)?;
+    }
+    Ok(())
+}
+
+fn print_parties(
+    context: &mut Context,
+    holders: &[LockParty],
+    waiters: &[LockParty],
+) -> Result<(), Failure> {
+    for party in holders {
+        context.output.line(format_args!("  held    {}", describe(party)))?;
+    }
+    for party in waiters {
+        context.output.line(format_args!("  waiting {}", describe(party)))?;
+    }
+    Ok(())
+}
+
+fn subject(lease: &Leased) -> String {
+    match &lease.subject {
+        Some(leased::Subject::Path(path)) => format!("'{}'", shown(path)),
+        Some(leased::Subject::Name(name)) => format!("name '{}'", shown(name.as_bytes())),
+        Some(leased::Subject::Once(LeasedOnce { build, key })) => {
+            let of = if build.is_empty() { String::new() } else { format!(" of build '{build}'") };
+            format!("once '{}'{of}", shown(key.as_bytes()))
+        }
+        None => "something that this client does not know".to_owned(),
+    }
+}
+
 fn describe(party: &LockParty) -> String {
     let access = if party.exclusive { "exclusive" } else { "shared" };
-    let mut text = format!("{access} by pid {} ({}", party.pid, party.method);
-    if !party.target.is_empty() {
-        text.push_str(&format!(" for target '{}'", party.target));
-    }
-    text.push_str(&format!(") for {:.1} s", party.for_ms as f64 / 1000.0));
-    text
+    let (method, target) = (&party.method, for_target(&party.target));
+    let seconds = party.for_ms as f64 / 1000.0;
+    let token = if party.token == 0 { String::new() } else { format!(", token {}", party.token) };
+    format!("{access} by pid {} ({method}{target}) for {seconds:.1} s{token}", party.pid)
+}
+
+fn for_target(target: &str) -> String {
+    if target.is_empty() { String::new() } else { format!(" for target '{target}'") }
+}
+
+fn transaction_as_json(t: &TransactionStatus) -> Value {
+    json!({
+        "method": t.method, "build": t.build, "target": t.target, "pid": t.pid, "uid": t.uid,
+        "command": t.command, "for_ms": t.for_ms,
+    })
 }
 
 fn as_json(status: &StatusResponse) -> Value {
     let parties = |parties: &[LockParty]| -> Vec<Value> {
         let party = |p: &LockParty| {
-            json!({
+            let mut party = json!({
                 "method": p.method, "build": p.build, "target": p.target, "pid": p.pid, "uid": p.uid,
                 "exclusive": p.exclusive, "for_ms": p.for_ms,
-            })
+            });
+            if p.token != 0 {
+                party["token"] = p.token.into();
+            }
+            party
         };
         parties.iter().map(party).collect()
     };
@@ -81,6 +139,21 @@ fn as_json(status: &StatusResponse) -> Value {
         let mut object = path_fields("path", &lock.path);
         object.insert("holders".into(), parties(&lock.holders).into());
         object.insert("waiters".into(), parties(&lock.waiters).into());
+        Value::Object(object)
+    };
+    let lease = |lease: &Leased| {
+        let mut object = match &lease.subject {
+            Some(leased::Subject::Path(path)) => path_fields("path", path),
+            Some(leased::Subject::Name(name)) => path_fields("name", name.as_bytes()),
+            Some(leased::Subject::Once(once)) => {
+                let mut object = path_fields("once", once.key.as_bytes());
+                object.insert("build".into(), once.build.clone().into());
+                object
+            }
+            None => Default::default(),
+        };
+        object.insert("holders".into(), parties(&lease.holders).into());
+        object.insert("waiters".into(), parties(&lease.waiters).into());
         Value::Object(object)
     };
     let mut object = path_fields("root", &status.root);
@@ -94,5 +167,9 @@ fn as_json(status: &StatusResponse) -> Value {
     object.insert("connections".into(), status.connections.into());
     object.insert("journal_mode".into(), status.journal_mode.clone().into());
     object.insert("locks".into(), status.locks.iter().map(lock).collect());
+    object.insert("leases".into(), status.leases.iter().map(lease).collect());
+    object.insert("turns".into(), status.turns.iter().map(lock).collect());
+    let transactions = status.transactions.iter().map(transaction_as_json).collect();
+    object.insert("transactions".into(), transactions);
     Value::Object(object)
 }

@@ -1,5 +1,7 @@
 //! A call that streams.
 
+use std::time::{Duration, Instant};
+
 use prost::Message;
 
 use super::connection::Connection;
@@ -59,6 +61,13 @@ impl<'a, S: Transport> Call<'a, S> {
         }
     }
 
+    /// From now on the call waits no longer than this; `None`: for ever. Unlike
+    /// [`CallOptions::timeout`](super::CallOptions::timeout) this is of no concern to the server,
+    /// and a call that has run out of time can go on with another one.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.connection.deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    }
+
     /// Waits for the next message. `None`: the server has ended the call, and it went well.
     pub fn recv<M: Message + Default>(&mut self) -> Result<Option<M>, CallError> {
         loop {
@@ -76,6 +85,11 @@ impl<'a, S: Transport> Call<'a, S> {
                 self.connection.receive()?;
             }
         }
+    }
+
+    /// Bounds what is waited for from now on, instead of [`super::CallOptions::timeout`]: how long.
+    pub fn limit(&mut self, limit: std::time::Duration) {
+        self.connection.deadline = std::time::Instant::now().checked_add(limit);
     }
 
     /// Whether the server is known to have ended the call. Messages that it sent before may still

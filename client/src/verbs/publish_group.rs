@@ -1,0 +1,180 @@
+//! `onewriter publish SRC... --to DIR`: several files that belong together appear together.
+//!
+//! It is a transaction without a sandbox: what it is to hold is known, and put there directly.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::{File, OpenOptions, Permissions},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{OpenOptionsExt as _, PermissionsExt as _},
+    },
+    path::{Path, PathBuf},
+};
+
+use onewriter_proto::v1::{MutationResponse, TransactionCommit, Unchanged};
+use onewriter_tree::{Error, FileKind, Last, Reason, RelPath, Tree, path::STATE_DIR, stat};
+
+use super::{publish, run};
+use crate::{
+    command::Given,
+    context::Context,
+    failure::Failure,
+    mode,
+    process::{Ended, Ending},
+    session::Server,
+    transaction::{Filling, RETRIES, Wish, transact},
+};
+
+/// A file and where it goes.
+struct Pair<'g> {
+    source: &'g OsStr,
+    to: RelPath,
+}
+
+pub(super) fn run(given: &Given, context: &mut Context, dir: &OsStr) -> Result<(), Failure> {
+    let server = context.server()?;
+    if context.is_direct() {
+        return one_by_one(given, context, &server, dir);
+    }
+    let Server::Root(place) = &server else {
+        return Err(Failure::Usage(
+            "publish --to works in a build root, not on a server's address".into(),
+        ));
+    };
+    let umask = context.umask();
+    let mode = given.text("mode")?.map(|text| mode::parse(text, 0, umask)).transpose()?;
+    let tree = context.open_tree(&server, b".")?;
+    let dir = tree.canonicalize(&RelPath::parse(&server.path(dir)?)?, Last::Follow)?;
+    if !given.has("parents") {
+        check_directory(&tree, &dir)?;
+    }
+    let pairs = pairs(&given.operands, &dir)?;
+    let wish = wish(given, context, &pairs)?;
+    let staging = place.root().join(STATE_DIR).join("staging");
+    let (root, must_create) = (place.root(), given.has("new"));
+    let mut group = Group { pairs, mode, umask, must_create, tree, root, staging };
+    let (_, committed) = transact(context, &server, &wish, &mut group)?;
+    if given.has("move") {
+        group.pairs.iter().try_for_each(|pair| publish::remove_source(pair.source))?;
+    }
+    let changes = committed.map(|committed| committed.changes).unwrap_or_default();
+    context.tell(&MutationResponse { changes }, given.has("verbose"))
+}
+
+/// Inside of a transaction, or where nobody keeps one.
+fn one_by_one(
+    given: &Given,
+    context: &mut Context,
+    server: &Server,
+    dir: &OsStr,
+) -> Result<(), Failure> {
+    let to = |source: &OsStr| name_of(source).map(|name| Path::new(dir).join(name));
+    for source in &given.operands {
+        let operands = vec![source.clone(), to(source)?.into_os_string()];
+        publish::one(given, &operands, context, server)?;
+    }
+    Ok(())
+}
+
+fn wish(given: &Given, context: &Context, pairs: &[Pair<'_>]) -> Result<Wish, Failure> {
+    let wait = context.timeout()?;
+    let names: Vec<_> = pairs.iter().map(|pair| pair.to.to_string()).collect();
+    Ok(Wish {
+        verb: "publish",
+        line: format!("publish {}", names.join(" ")),
+        retries: given.number("retries")?.unwrap_or(RETRIES),
+        keep_failed: false,
+        verbose: false,
+        wait,
+        commit: TransactionCommit {
+            unchanged: publish::unchanged(given, Unchanged::Keep)?,
+            on_conflict: run::on_conflict(given)?.into(),
+            report: true,
+            wait_ms: wait.as_millis().try_into().unwrap_or(u64::MAX),
+            ..TransactionCommit::default()
+        },
+    })
+}
+
+fn name_of(source: &OsStr) -> Result<&OsStr, Failure> {
+    let no_name = || Failure::Usage(format!("'{}' has no name of its own", source.display()));
+    Path::new(source).file_name().ok_or_else(no_name)
+}
+
+fn pairs<'g>(sources: &'g [OsString], dir: &RelPath) -> Result<Vec<Pair<'g>>, Failure> {
+    let mut pairs: Vec<Pair<'g>> = Vec::new();
+    for source in sources {
+        let to = dir.child(name_of(source)?.as_bytes())?;
+        if pairs.iter().any(|pair| pair.to == to) {
+            return Err(Failure::Usage(format!("two of the files would be '{to}'")));
+        }
+        pairs.push(Pair { source, to });
+    }
+    Ok(pairs)
+}
+
+fn check_directory(tree: &Tree, dir: &RelPath) -> Result<(), Failure> {
+    let refuse = |reason, what: &str| Err(Error::new(reason, dir.as_bytes(), what).into());
+    match stat(tree, dir, Last::Keep)?.1.map(|found| found.kind) {
+        Some(FileKind::Directory) => Ok(()),
+        Some(_) => refuse(Reason::NotADirectory, "is not a directory"),
+        None => refuse(Reason::NotFound, "does not exist"),
+    }
+}
+
+/// Files that appear together.
+struct Group<'g> {
+    pairs: Vec<Pair<'g>>,
+    mode: Option<u32>,
+    umask: u32,
+    must_create: bool,
+    tree: Tree,
+    root: &'g Path,
+    staging: PathBuf,
+}
+
+impl Filling for Group<'_> {
+    fn fill(&mut self, name: &str) -> Result<Ended, Failure> {
+        let upper = self.staging.join(name).join("upper");
+        for pair in &self.pairs {
+            run::make_way(self.root, &upper, Path::new(OsStr::from_bytes(pair.to.as_bytes())))?;
+            self.copy(pair, &upper)?;
+        }
+        Ok(Ended { ending: Ending::Exit(0), background: false })
+    }
+}
+
+impl Group<'_> {
+    fn copy(&self, pair: &Pair<'_>, upper: &Path) -> Result<(), Failure> {
+        let unreadable =
+            |e| Failure::Io(format!("'{}' cannot be read: {e}", pair.source.display()));
+        let unwritable = |e| Failure::Io(format!("'{}' cannot be put into staging: {e}", pair.to));
+        let mut source = File::open(pair.source).map_err(unreadable)?;
+        let found = source.metadata().map_err(unreadable)?;
+        if !found.is_file() {
+            let why = "is not a regular file";
+            let source = pair.source.as_bytes();
+            return Err(Error::new(Reason::Source, pair.to.as_bytes(), why).at(source).into());
+        }
+        let mode = self.mode_at(pair, found.permissions().mode())?;
+        let to = upper.join(OsStr::from_bytes(pair.to.as_bytes()));
+        let mut options = OpenOptions::new();
+        let mut copy =
+            options.write(true).create_new(true).mode(0o600).open(to).map_err(unwritable)?;
+        std::io::copy(&mut source, &mut copy).map_err(unwritable)?;
+        copy.set_permissions(Permissions::from_mode(mode)).map_err(unwritable)
+    }
+
+    /// The mode that the file gets: as for one that is published by itself.
+    fn mode_at(&self, pair: &Pair<'_>, source: u32) -> Result<u32, Failure> {
+        let there = stat(&self.tree, &pair.to, Last::Keep)?.1;
+        if there.is_some() && self.must_create {
+            let why = "it exists already";
+            return Err(Error::new(Reason::Exists, pair.to.as_bytes(), why).into());
+        }
+        let own = there.filter(|found| found.kind == FileKind::RegularFile);
+        let own = own.map(|found| found.mode & 0o777);
+        Ok(self.mode.or(own).unwrap_or(source & 0o777 & !self.umask))
+    }
+}
