@@ -20,6 +20,8 @@ mod ending;
 mod faults;
 mod inheritance;
 mod interrupted;
+mod leases;
 mod modes;
 mod starting;
+mod transactions;
 mod versions;

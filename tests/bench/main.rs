@@ -15,6 +15,7 @@ mod locks;
 mod memory;
 mod power;
 mod support;
+mod transactions;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -22,13 +23,14 @@ use support::Setup;
 
 type Section = (&'static str, fn(&Setup));
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     ("client", client::figures),
     ("daemon", daemon::figures),
     ("locks", locks::figures),
     ("content", content::figures),
     ("power", power::figures),
     ("memory", memory::figures),
+    ("transactions", transactions::figures),
 ];
 
 fn main() -> ExitCode {

@@ -18,7 +18,7 @@ pub use self::{
     client::{Args, Client, Done, Running},
     processes::{Process, children_named},
     raw::{Raw, accept_from, reason_of},
-    tree::{picture, shape, stamp},
+    tree::{Entry, picture, shape, stamp},
 };
 
 /// The client.
