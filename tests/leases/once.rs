@@ -99,16 +99,17 @@ fn without_a_build_there_is_nothing_to_be_once_in() {
     root.run("once --build b key").exits(2);
     root.run("once --build b --scope all key -- true").exits(2);
     root.run("once --build b --forget key -- true").exits(2);
-    root.run("once --build b key -- no-such-program").exits(127);
+    root.run("once --build b other -- no-such-program").exits(127);
     root.run("once --build b key -- true").ok();
 }
 
 #[test]
 fn a_circle_of_what_runs_once_is_refused() {
     let root = Root::new();
+    // In a transaction nobody could wait for another.
     let inner = |key: &str| format!("onewriter once --build b {key} -- true");
-    let one = Holder::waiting(&root, "one", "once --build b one", &inner("two"));
-    let two = Holder::waiting(&root, "two", "once --build b two", &inner("one"));
+    let one = Holder::waiting(&root, "one", "once --unwrapped --build b one", &inner("two"));
+    let two = Holder::waiting(&root, "two", "once --unwrapped --build b two", &inner("one"));
     one.runs();
     two.runs();
     one.let_go();
@@ -118,4 +119,33 @@ fn a_circle_of_what_runs_once_is_refused() {
     assert!(refused.stderr.contains("would never end"), "{refused}");
     // It is told how that ended.
     assert_eq!(one.client.done().code(), Some(1));
+}
+
+#[test]
+fn what_it_changes_happens_together_and_before_the_others_are_told() {
+    let root = Root::new();
+    let script = "echo 1 > a; test ! -e $BESIDE/a; echo 2 > b";
+    let once = |script: &str, code: i32| {
+        let options = ["once", "--build", "b", "-o", "a", "-o", "b", "k", "--", "sh", "-c"];
+        let words: Vec<_> =
+            options.into_iter().chain([script]).map(std::ffi::OsString::from).collect();
+        let done = root.client().env("BESIDE", root.path()).run(words);
+        assert_eq!(done.code(), Some(code), "{done}");
+    };
+    once(&format!("{script}; exit 5"), 5);
+    assert!(!root.at("a").exists() && !root.at("b").exists(), "it failed");
+    root.run("once --build b --forget k").ok();
+    once(script, 0);
+    assert_eq!((root.read("a"), root.read("b")), ("1\n".into(), "2\n".into()));
+    let log = root.run("log --build b");
+    assert!(log.ok().contains("run        created    'a'"), "{log}");
+}
+
+#[test]
+fn it_may_run_in_the_tree_as_it_is() {
+    let root = Root::new();
+    let script = "echo 1 > a; exit 3";
+    let words = ["once", "--unwrapped", "--build", "b", "k", "--", "sh", "-c", script];
+    assert_eq!(root.client().run(words).code(), Some(3));
+    assert_eq!(root.read("a"), "1\n");
 }

@@ -27,7 +27,9 @@ Of all that ask for KEY, one runs its command; the others wait for its end and e
 the one that runs it goes away, the next in order runs its own. Within a build, all later ones are
 told how it ended. With '--scope root', a success counts for good: until --forget, or until one of
 the files named with -o is missing; after a failure, the next one that comes runs it again.
-With 'onewriter run ...' for COMMAND, what it changes happens all together or not at all.
+
+What the command changes happens all together when it succeeds, or not at all, as with
+'onewriter run', and before the others are told.
 
 Exits as the command does; 127 if it is not found, 126 if it cannot be run.",
     operands: "KEY -- COMMAND...|--forget KEY",
@@ -40,6 +42,7 @@ Exits as the command does; 127 if it is not found, 126 if it cannot be run.",
             "Once in this 'build' (see --build), or for the build 'root' [default: build]",
         ),
         Opt::value('o', "output", "FILE", "A file that the command makes; may be repeated"),
+        Opt::flag('\0', "unwrapped", "Run it in the tree as it is, not as a transaction"),
         Opt::flag('\0', "forget", "Forget that it ran"),
         Opt::flag('v', "verbose", "Say who ran it, if it was another"),
         TTL,
@@ -103,6 +106,10 @@ fn once(
     context: &mut Context,
     server: &Server,
 ) -> Result<(), Failure> {
+    let words = match given.has("unwrapped") {
+        true => words.to_vec(),
+        false => in_a_transaction(given, words)?,
+    };
     let (ttl, timeout, begun) = (ttl(given.text("ttl")?)?, context.timeout()?, Instant::now());
     let outputs = given.values("output").map(|path| server.path(path));
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
@@ -134,7 +141,7 @@ fn once(
             subject: format!("once '{}'", Printable(ask.key.as_bytes())),
             tokens: context.leases_and(token),
         };
-        let ran = leased.run::<OnceResponse>(words);
+        let ran = leased.run::<OnceResponse>(&words);
         Ok(Done::Ran(ran.and_then(|ending| finish(call, ending, &outputs))))
     })?;
     context.ending = match done {
@@ -151,6 +158,21 @@ fn once(
         }
     };
     Ok(())
+}
+
+/// The command as `onewriter run` runs it, with the options that mean something there.
+fn in_a_transaction(given: &Given, command: &[OsString]) -> Result<Vec<OsString>, Failure> {
+    let program = std::env::current_exe();
+    let program = program.map_err(|e| Failure::Io(format!("cannot find this program: {e}")))?;
+    let mut words = vec![OsString::from(program), "run".into()];
+    for option in ["root", "server", "timeout", "build", "target", "lease", "output"] {
+        for value in given.values(option) {
+            words.extend([format!("--{option}").into(), value.to_owned()]);
+        }
+    }
+    words.push("--".into());
+    words.extend_from_slice(command);
+    Ok(words)
 }
 
 /// Tells the daemon how the command ended, and waits until it will be remembered.
