@@ -2,15 +2,16 @@
 //! `syncfs` instead of an `fsync` each.
 //!
 //! A request joins the next round, never the one that runs: what a round promises is that all
-//! that was written before it began is on the disk when it ends.
+//! that was written before it began is on the disk when it ends. Whoever is on the way to a round
+//! says so ([`SyncGroup::join`]), and the round waits for them, a little.
 
 use std::{
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use onewriter_tree::{Error, Tree};
@@ -26,9 +27,19 @@ use crate::pool::Pool;
 /// (the build's own compilers) have dirty on the filesystem.
 const FEW: usize = 3;
 
-/// How long a round that follows a shared one waits for more: requests that shared it come back
-/// together, each with the directory that its file was put into.
-const GATHER: Duration = Duration::from_millis(1);
+/// How long a round waits for its members.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// While none comes.
+    pause: Duration,
+    /// However many may come.
+    most: Duration,
+}
+
+/// Most mutations take less than a tenth of a millisecond; whoever copies a large file is not worth
+/// waiting for.
+const PATIENCE: Patience =
+    Patience { pause: Duration::from_millis(1), most: Duration::from_millis(10) };
 
 /// What is asked to keep data through a power cut; tests put one that fails in its place.
 pub(crate) struct Disk {
@@ -58,10 +69,19 @@ impl Disk {
 /// Synchronises handles in rounds.
 pub(crate) struct SyncGroup {
     disk: Arc<Disk>,
-    waiting: Arc<Mutex<Waiting>>,
+    queue: Arc<Queue>,
     thread: Pool,
+    patience: Patience,
     rounds: Arc<AtomicU64>,
     requests: AtomicU64,
+}
+
+/// What waits for the next round.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// The round waits here for its members.
+    complete: Condvar,
 }
 
 #[derive(Default)]
@@ -69,8 +89,27 @@ struct Waiting {
     requests: Vec<Request>,
     /// Whether a round will run that has not taken its requests yet.
     scheduled: bool,
-    /// Whether many shared the last round.
-    shared: bool,
+    /// Those who wait for a round or are on their way to one.
+    members: usize,
+}
+
+impl Waiting {
+    fn is_complete(&self) -> bool {
+        self.requests.len() >= self.members
+    }
+}
+
+/// Somebody for whom rounds wait. Dropped by whoever has nothing more to synchronise.
+pub(crate) struct Member {
+    queue: Arc<Queue>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut waiting = self.queue.lock();
+        waiting.members -= 1;
+        self.queue.tell_if_complete(waiting);
+    }
 }
 
 struct Request {
@@ -80,10 +119,15 @@ struct Request {
 
 impl SyncGroup {
     pub(crate) fn new(disk: Disk) -> std::io::Result<Self> {
+        Self::patient(disk, PATIENCE)
+    }
+
+    fn patient(disk: Disk, patience: Patience) -> std::io::Result<Self> {
         Ok(Self {
             disk: Arc::new(disk),
-            waiting: Arc::default(),
+            queue: Arc::default(),
             thread: Pool::new("sync", 1)?,
+            patience,
             rounds: Arc::default(),
             requests: AtomicU64::new(0),
         })
@@ -94,6 +138,12 @@ impl SyncGroup {
         (self.rounds.load(Relaxed), self.requests.load(Relaxed))
     }
 
+    /// Announces a caller of [`SyncGroup::sync`], so that the others wait for it.
+    pub(crate) fn join(&self) -> Member {
+        self.queue.lock().members += 1;
+        Member { queue: Arc::clone(&self.queue) }
+    }
+
     /// Returns when what the handles refer to is on the disk. A failure is told of `path`.
     pub(crate) async fn sync(&self, handles: Vec<OwnedFd>, path: &[u8]) -> Result<(), Error> {
         if handles.is_empty() {
@@ -101,37 +151,66 @@ impl SyncGroup {
         }
         self.requests.fetch_add(1, Relaxed);
         let (done, result) = oneshot::channel();
-        let first = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.requests.push(Request { handles, done });
-            !std::mem::replace(&mut waiting.scheduled, true)
-        };
-        if first {
-            let (waiting, disk, rounds) =
-                (Arc::clone(&self.waiting), Arc::clone(&self.disk), Arc::clone(&self.rounds));
-            self.thread.start(move || {
-                rounds.fetch_add(1, Relaxed);
-                round(&waiting, &disk);
-            });
+        if self.queue.push(Request { handles, done }) {
+            self.start_round();
         }
         let result = result.await.unwrap_or(Err(Errno::IO));
         result.map_err(|errno| Error::io(path, "cannot synchronise it with the disk", errno))
     }
+
+    fn start_round(&self) {
+        let (queue, disk, rounds) =
+            (Arc::clone(&self.queue), Arc::clone(&self.disk), Arc::clone(&self.rounds));
+        let patience = self.patience;
+        self.thread.start(move || {
+            let requests = queue.gather(patience);
+            rounds.fetch_add(1, Relaxed);
+            round(requests, &disk);
+        });
+    }
 }
 
-fn round(waiting: &Mutex<Waiting>, disk: &Disk) {
-    let lock = || waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    if lock().shared {
-        std::thread::sleep(GATHER);
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let (requests, many) = {
-        let mut waiting = lock();
+
+    /// Whether a round has to be started for it.
+    fn push(&self, request: Request) -> bool {
+        let mut waiting = self.lock();
+        waiting.requests.push(request);
+        let first = !std::mem::replace(&mut waiting.scheduled, true);
+        self.tell_if_complete(waiting);
+        first
+    }
+
+    fn tell_if_complete(&self, waiting: MutexGuard<'_, Waiting>) {
+        let tell = waiting.scheduled && waiting.is_complete();
+        drop(waiting);
+        if tell {
+            self.complete.notify_one();
+        }
+    }
+
+    /// Takes the requests of a round: when all members are there, or it has waited long enough.
+    fn gather(&self, patience: Patience) -> Vec<Request> {
+        let begun = Instant::now();
+        let mut waiting = self.lock();
+        while !waiting.is_complete() && begun.elapsed() < patience.most {
+            let there = waiting.requests.len();
+            let wait = self.complete.wait_timeout(waiting, patience.pause);
+            waiting = wait.unwrap_or_else(PoisonError::into_inner).0;
+            if waiting.requests.len() == there {
+                break;
+            }
+        }
         waiting.scheduled = false;
-        let requests = std::mem::take(&mut waiting.requests);
-        let handles = requests.iter().map(|request| request.handles.len()).sum::<usize>();
-        waiting.shared = handles > FEW;
-        (requests, waiting.shared)
-    };
+        std::mem::take(&mut waiting.requests)
+    }
+}
+
+fn round(requests: Vec<Request>, disk: &Disk) {
+    let many = requests.iter().map(|request| request.handles.len()).sum::<usize>() > FEW;
     let together = many.then(|| (disk.filesystem)());
     for Request { handles, done } in requests {
         let result = match together {
@@ -220,6 +299,50 @@ mod tests {
             }
         });
         waited.await.unwrap();
+    }
+
+    /// A group of this patience, on a disk that does nothing.
+    fn patient(pause: Duration) -> Arc<SyncGroup> {
+        let disk = Disk { device: 0, file: Box::new(|_| Ok(())), filesystem: Box::new(|| Ok(())) };
+        Arc::new(SyncGroup::patient(disk, Patience { pause, most: LIMIT }).unwrap())
+    }
+
+    fn start(group: &Arc<SyncGroup>) -> tokio::task::JoinHandle<Result<(), Error>> {
+        let group = Arc::clone(group);
+        tokio::spawn(async move { group.sync(vec![handle()], b"f").await })
+    }
+
+    async fn ended(task: tokio::task::JoinHandle<Result<(), Error>>) {
+        tokio::time::timeout(LIMIT / 2, task).await.unwrap().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_round_waits_for_those_who_are_on_their_way() {
+        let group = patient(LIMIT);
+        let _members = [group.join(), group.join()];
+        let first = start(&group);
+        wait_for(|| group.counts().1 == 1).await;
+        let second = start(&group);
+        ended(first).await;
+        ended(second).await;
+        assert_eq!(group.counts(), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn a_round_does_not_wait_for_those_who_have_gone() {
+        let group = patient(LIMIT);
+        let (_stays, goes) = (group.join(), group.join());
+        let task = start(&group);
+        wait_for(|| group.counts().1 == 1).await;
+        drop(goes);
+        ended(task).await;
+    }
+
+    #[tokio::test]
+    async fn a_round_does_not_wait_long_for_those_who_do_not_come() {
+        let group = patient(Duration::from_millis(1));
+        let _members = [group.join(), group.join()];
+        ended(start(&group)).await;
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use crate::{
     journal::Journal,
     locks::{Access, LockSet},
     pool::Pool,
-    sync::SyncGroup,
+    sync::{Member, SyncGroup},
     tally::Tally,
     transactions,
 };
@@ -142,19 +142,20 @@ impl Hands {
     /// An attempt at a mutation that has its locks.
     pub(super) async fn act(self: &Arc<Self>, work: Box<Work>) -> Result<Step, Refusal> {
         let hands = Arc::clone(self);
-        let done = if self.is_durable() {
+        let done = match &self.sync {
             // In a task of its own: it waits for the disk, and goes on with nobody waiting for it.
-            tokio::spawn(hands.act_durably(work)).await.ok().flatten()
-        } else {
-            let act = move || hands.over_unless_moved(work);
-            self.pool.run(act).await
+            Some(sync) => tokio::spawn(hands.act_durably(work, sync.join())).await.ok().flatten(),
+            None => {
+                let act = move || hands.over_unless_moved(work);
+                self.pool.run(act).await
+            }
         };
         done.ok_or_else(|| refusal::broken(b"."))
     }
 
     /// New content reaches the disk before the name that it gets, and the name before the locks
     /// are given back: nobody may build on what a power cut could still undo.
-    async fn act_durably(self: Arc<Self>, work: Box<Work>) -> Option<Step> {
+    async fn act_durably(self: Arc<Self>, work: Box<Work>, member: Member) -> Option<Step> {
         let (work, prepared) = self.take(work, prepare).await?;
         let (work, prepared) = match prepared {
             Ok(()) => self.synced(work).await,
@@ -172,7 +173,7 @@ impl Hands {
             return Some(Step::Again(work));
         }
         let (work, synced) = self.synced(work).await;
-        drop(disturbed);
+        drop((disturbed, member));
         let hands = Arc::clone(&self);
         self.pool.run(move || hands.over(work, done.and(synced))).await
     }
