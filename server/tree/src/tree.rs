@@ -210,6 +210,17 @@ impl Tree {
         openat2(&self.root, path.for_syscall(), DIRECTORY, Mode::empty(), resolve).is_ok()
     }
 
+    /// Whether the kernel remembers a directory at `path`, on which there is no symbolic link. It does
+    /// not ask the filesystem, which would have to wait for whoever changes the directory above.
+    pub(crate) fn remembers_directory(&self, path: &RelPath) -> bool {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+        match openat2(&self.root, path.for_syscall(), DIRECTORY, Mode::empty(), resolve) {
+            // Before Linux 5.12 it cannot be asked that.
+            Err(Errno::INVAL) => self.dir(path.as_bytes()).is_ok(),
+            found => found.is_ok(),
+        }
+    }
+
     /// Opens what lies at `path`, which must hold no symbolic link (unless `flags` say
     /// `PATH | NOFOLLOW`, which opens a link at the end itself).
     pub(crate) fn open_at(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {

@@ -45,7 +45,7 @@ impl Mutation for MakeDirectory {
 
     fn shortcut(&self, tree: &Tree, effects: &mut Effects) -> bool {
         let there =
-            !self.must_create && !self.path.is_root() && tree.dir(self.path.as_bytes()).is_ok();
+            !self.must_create && !self.path.is_root() && tree.remembers_directory(&self.path);
         if there {
             effects.record(&self.path, Outcome::Existed);
         }
