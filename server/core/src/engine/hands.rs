@@ -1,11 +1,12 @@
 //! What does the work: the threads that act, the disk that is waited for, the books.
 
 use std::{
+    hash::{DefaultHasher, Hasher as _},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
-use onewriter_tree::{Fault, Tree};
+use onewriter_tree::{Fault, Tree, mutation::Mutation};
 
 use super::{
     StartError,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     journal::Journal,
     locks::{Access, LockSet},
-    pool::Pool,
+    pool::{Lane, Pool},
     sync::{Member, SyncGroup},
     tally::Tally,
     transactions,
@@ -146,8 +147,9 @@ impl Hands {
             // In a task of its own: it waits for the disk, and goes on with nobody waiting for it.
             Some(sync) => tokio::spawn(hands.act_durably(work, sync.join())).await.ok().flatten(),
             None => {
+                let lane = lane(&*work.mutation);
                 let act = move || hands.over_unless_moved(work);
-                self.pool.run(act).await
+                self.pool.run_in(lane, act).await
             }
         };
         done.ok_or_else(|| refusal::broken(b"."))
@@ -235,6 +237,16 @@ impl Hands {
         self.sweeper.sweep();
         Step::Over(answer)
     }
+}
+
+/// Those that only make a name in one directory wait for each other in the kernel, where each would
+/// keep a processor busy with waiting.
+fn lane(mutation: &dyn Mutation) -> Lane {
+    mutation.makes_name_in().map(|directory| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(directory);
+        hasher.finish()
+    })
 }
 
 /// Acts; a panic costs this mutation only, and is its failure.

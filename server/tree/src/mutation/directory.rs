@@ -52,6 +52,10 @@ impl Mutation for MakeDirectory {
         there
     }
 
+    fn makes_name_in(&self) -> Option<&[u8]> {
+        self.path.split().map(|(parent, _)| parent)
+    }
+
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
         if self.path.is_root() {
             tree.check_root(&self.path)?;

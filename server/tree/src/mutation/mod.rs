@@ -69,6 +69,12 @@ pub trait Mutation: Send {
         false
     }
 
+    /// The directory in which it makes a name, if that is all that it does. The kernel makes the
+    /// names of a directory one at a time.
+    fn makes_name_in(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// Compares, and puts new content into staging. Changes nothing that anybody can see.
     fn prepare(&mut self, _tree: &Tree, _effects: &mut Effects) -> Result<(), Fault> {
         Ok(())
