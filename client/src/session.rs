@@ -132,6 +132,7 @@ impl<'a> Session<'a> {
         mut talk: impl FnMut(&mut Call<'_, Socket>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         self.attempt(repeat, Some(self.timeout), |connection, options| {
+            connection.transport().widen();
             talk(&mut connection.open(method, options)?)
         })
     }

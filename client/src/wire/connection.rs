@@ -91,6 +91,11 @@ impl<S: Transport> Connection<S> {
         Self::with_origin(transport, Scheme::Http, "localhost")
     }
 
+    /// What it runs over.
+    pub fn transport(&self) -> &S {
+        &self.transport
+    }
+
     /// A connection over `transport` to the server that calls itself `authority` (`host:port`).
     pub fn with_origin(
         transport: S,

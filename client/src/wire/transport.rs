@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::sockopt::{Timeout, set_socket_send_buffer_size, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
     send, socket_with,
@@ -77,6 +77,12 @@ impl Socket {
             Err(err) => return Err(err.into()),
         }
         Ok(fd.into())
+    }
+
+    /// Lets up to a megabyte be on its way, where the system does: with less, the two sides wait for
+    /// each other in turn.
+    pub fn widen(&self) {
+        let _ = set_socket_send_buffer_size(&self.fd, 1 << 20);
     }
 
     fn poll(&self, wanted: PollFlags, deadline: Option<Instant>) -> io::Result<PollFlags> {
