@@ -4,6 +4,7 @@ mod conflicts;
 mod crash;
 mod isolation;
 mod run;
+mod size;
 mod tools;
 
 use std::{fs, path::Path};

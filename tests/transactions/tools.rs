@@ -101,6 +101,21 @@ fn python_git_and_a_sub_make() {
     );
 }
 
+const GRAMMAR: &str =
+    "%{\nint yylex(void); void yyerror(const char *s);\n%}\n%token N\n%%\nall: | all N;\n%%\n";
+
+#[test]
+fn generators_of_several_files() {
+    if !["bison", "flex"].iter().all(|tool| Path::new("/usr/bin").join(tool).exists()) {
+        eprintln!("not tested: bison or flex is not installed");
+        return;
+    }
+    same(
+        &[("p.y", GRAMMAR), ("l.l", "%option noyywrap\n%%\n[0-9]+ return 1;\n")],
+        &["bison -d -o p.c p.y", "flex -o l.c l.l", "bison -d -o p.c p.y"],
+    );
+}
+
 /// Many files at once.
 #[test]
 fn a_large_tree() {

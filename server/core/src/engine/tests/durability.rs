@@ -96,3 +96,45 @@ async fn nobody_is_told_of_what_is_not_on_the_disk_yet() {
     let outcomes: Vec<_> = site.recorded().await.into_iter().map(|(.., o)| o).collect();
     assert_eq!(outcomes, ["created", "existed"]);
 }
+
+#[tokio::test]
+async fn a_commit_is_on_the_disk_with_its_intent_before_it_begins_and_wholly_before_the_answer() {
+    let target = Arc::new(Mutex::new(PathBuf::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let look = {
+        let (target, seen) = (Arc::clone(&target), Arc::clone(&seen));
+        move || {
+            let root = target.lock().unwrap().clone();
+            let staging = root.join(".onewriter/staging");
+            let on_record = std::fs::read_dir(staging).into_iter().flatten().flatten();
+            let on_record = on_record.filter(|e| e.path().join("intent").exists()).count();
+            let read = |name| std::fs::read_to_string(root.join(name)).unwrap_or_default();
+            seen.lock().unwrap().push((on_record, read("a"), read("b")));
+            Ok(())
+        }
+    };
+    let mut disk = disk(|_| Ok(())).unwrap();
+    let each = look.clone();
+    disk.file = Box::new(move |_| each());
+    disk.filesystem = Box::new(look);
+    let site = Site::on(Some(disk));
+    *target.lock().unwrap() = site.root.path().to_owned();
+    for name in ["a", "b"] {
+        std::fs::write(site.path(name), "old").unwrap();
+    }
+    let caller = Caller { owner: Owner { method: "run", ..Owner::default() }, ..caller("t") };
+    let transaction = site.engine.begin(caller, "sh".into(), Vec::new()).await.unwrap();
+    let upper = site.path(".onewriter/staging").join(transaction.name()).join("upper");
+    for name in ["a", "b"] {
+        std::fs::write(upper.join(name), "new").unwrap();
+    }
+    seen.lock().unwrap().clear();
+    transaction.commit(crate::transactions::Terms::default()).await.unwrap();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    let state = |on_record, content: &str| (on_record, content.to_owned(), content.to_owned());
+    assert_eq!(seen.first(), Some(&state(1, "old")), "before it begins");
+    // The transaction's directory may still be there under the name of what is to be deleted.
+    let (_, a, b) = seen.last().unwrap();
+    assert_eq!((&a[..], &b[..]), ("new", "new"), "before the answer: {seen:?}");
+    assert!(seen.iter().all(|(_, a, b)| a == b), "no round in between: {seen:?}");
+}
