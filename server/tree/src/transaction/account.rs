@@ -31,7 +31,9 @@ pub(super) fn lines(
         let outcome = match fate {
             Fate::Nothing => Outcome::Absent,
             Fate::Merge { .. } => match unit.how {
-                How::Merge { mode: true, .. } => Outcome::Attributes,
+                How::Merge { mode: true, .. } | How::Merge { dress: true, .. } => {
+                    Outcome::Attributes
+                }
                 _ => continue,
             },
             Fate::Keep { there } => {

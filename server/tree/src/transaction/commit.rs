@@ -53,7 +53,9 @@ struct Ready {
 impl Ready {
     /// Whether others could see it half done.
     fn is_stepwise(&self) -> bool {
-        self.steps.iter().filter(|step| step.is_essential()).nth(1).is_some()
+        let mut essential = self.steps.iter().filter(|step| step.is_essential());
+        let first = essential.next();
+        first.is_some_and(Step::is_compound) || essential.next().is_some()
     }
 }
 
@@ -228,7 +230,9 @@ fn note_steps(tree: &Tree, steps: &[Step], effects: &mut Effects) -> Result<(), 
     if !effects.is_durable() {
         return Ok(());
     }
-    let in_place = |step: &&Step| matches!(step, Step::Attributes { .. } | Step::After { .. });
+    let in_place = |step: &&Step| {
+        matches!(step, Step::Attributes { .. } | Step::Dress { .. } | Step::After { .. })
+    };
     let (set, moved): (Vec<_>, Vec<_>) = steps.iter().partition(in_place);
     let moved = moved.iter().filter(|step| step.is_essential());
     let dirs: BTreeSet<_> = moved.filter_map(|step| step.path().parent()).collect();
@@ -258,6 +262,7 @@ impl Step {
             Self::Create { .. } | Self::Replace { .. } => "cannot put it in its place",
             Self::Remove { .. } => "cannot remove it",
             Self::Attributes { .. } => "cannot change its mode or time",
+            Self::Dress { .. } => "cannot change its owner or extended attributes",
             Self::Before { .. } | Self::After { .. } => "cannot set the directory's time",
         }
     }
@@ -268,7 +273,7 @@ impl Step {
             Self::Create { .. } => Some(Outcome::Created),
             Self::Replace { .. } => Some(Outcome::Replaced),
             Self::Remove { .. } => Some(Outcome::Removed),
-            Self::Attributes { .. } => Some(Outcome::Attributes),
+            Self::Attributes { .. } | Self::Dress { .. } => Some(Outcome::Attributes),
             Self::Before { .. } | Self::After { .. } => None,
         }
     }

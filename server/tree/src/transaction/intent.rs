@@ -6,7 +6,7 @@
 use rustix::fs::Timespec;
 
 use super::{
-    step::{Attributes, Step},
+    step::{Attributes, Owner, Step},
     upper::PREFIX,
 };
 use crate::{
@@ -94,6 +94,13 @@ impl Writer {
                     self.time(attributes.mtime);
                 }
             }
+            Step::Dress { path, inode, slot, mode, old, new } => {
+                self.begin(7, path);
+                self.u64(*inode);
+                for n in [*slot, *mode, old.0, old.1, new.0, new.1] {
+                    self.u32(n);
+                }
+            }
             Step::Before { path, inode, mtime } => {
                 self.begin(5, path);
                 self.u64(*inode);
@@ -152,9 +159,16 @@ impl<'b> Reader<'b> {
         Some(Timespec { tv_sec, tv_nsec: self.u32()?.into() })
     }
 
+    fn mode(&mut self) -> Option<u32> {
+        self.u32().filter(|mode| mode & !0o7777 == 0)
+    }
+
     fn attributes(&mut self) -> Option<Attributes> {
-        let mode = self.u32().filter(|mode| mode & !0o7777 == 0)?;
-        Some(Attributes { mode, mtime: self.time()? })
+        Some(Attributes { mode: self.mode()?, mtime: self.time()? })
+    }
+
+    fn owner(&mut self) -> Option<Owner> {
+        Some((self.u32()?, self.u32()?))
     }
 
     /// Only in the one spelling that was written.
@@ -184,6 +198,14 @@ impl<'b> Reader<'b> {
             },
             5 => Step::Before { path, inode: self.u64()?, mtime: self.time()? },
             6 => Step::After { path, inode: self.u64()?, mtime: self.time()? },
+            7 => Step::Dress {
+                path,
+                inode: self.u64()?,
+                slot: self.u32()?,
+                mode: self.mode()?,
+                old: self.owner()?,
+                new: self.owner()?,
+            },
             _ => return None,
         })
     }
@@ -210,6 +232,10 @@ mod tests {
         (0..0o10000u32, time()).prop_map(|(mode, mtime)| Attributes { mode, mtime })
     }
 
+    fn owner() -> impl Strategy<Value = Owner> {
+        (any::<u32>(), any::<u32>())
+    }
+
     fn step() -> impl Strategy<Value = Step> {
         let place = || prop_oneof![path(), Just(RelPath::ROOT)];
         prop_oneof![
@@ -223,6 +249,16 @@ mod tests {
             }),
             (place(), any::<u64>(), attributes(), attributes())
                 .prop_map(|(path, inode, old, new)| Step::Attributes { path, inode, old, new }),
+            (place(), any::<u64>(), any::<u32>(), 0..0o10000u32, owner(), owner()).prop_map(
+                |(path, inode, slot, mode, old, new)| Step::Dress {
+                    path,
+                    inode,
+                    slot,
+                    mode,
+                    old,
+                    new
+                }
+            ),
             (place(), any::<u64>(), time()).prop_map(|(path, inode, mtime)| Step::Before {
                 path,
                 inode,

@@ -10,7 +10,8 @@ use rustix::{
 use super::{
     History,
     upper::{later, of_all},
-    walk::{Contents, Entry, Folder, Kind, ctime, kind},
+    walk::{Contents, Entry, Folder, Kind, ctime, kind, owner},
+    xattr,
 };
 use crate::{
     error::Error,
@@ -24,7 +25,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
     /// A directory that is there and stays. `appeared`: others made it since the transaction began.
-    Merge { mode: bool, appeared: bool },
+    /// `mode`, `dress`: whether its mode, and its owner or attributes, are to change.
+    Merge { mode: bool, dress: bool, appeared: bool },
     /// A directory with all that is below it, in one step.
     Whole,
     /// Anything else.
@@ -74,8 +76,11 @@ impl Planner<'_> {
         if opaque && !appeared && !entry.path.is_root() {
             return Ok(How::Whole);
         }
-        let mode = entry.mode() != there.st_mode & 0o7777 && !appeared && who.is_none();
-        Ok(How::Merge { mode, appeared })
+        if appeared || who.is_some() {
+            return Ok(How::Merge { mode: false, dress: false, appeared });
+        }
+        let mode = entry.mode() != there.st_mode & 0o7777;
+        Ok(How::Merge { mode, dress: is_dressed_anew(entry, &there, folder)?, appeared })
     }
 
     /// Whether the directory was not there when the transaction began. A command that makes a
@@ -121,11 +126,21 @@ impl Planner<'_> {
     pub(super) fn locks(&self, units: &[Unit]) -> Vec<(RelPath, Access)> {
         let lock = |unit: &Unit| {
             let access = match unit.how {
-                How::Merge { mode: false, .. } => Access::Shared,
+                How::Merge { mode: false, dress: false, .. } => Access::Shared,
                 _ => Access::Exclusive,
             };
             (self.contents.entries[unit.entry].path.clone(), access)
         };
         units.iter().map(lock).collect()
     }
+}
+
+/// Whether the command gave a directory of the tree to somebody else, or other attributes.
+fn is_dressed_anew(entry: &Entry, there: &Stat, folder: &mut Folder<'_>) -> Result<bool, Errno> {
+    let Some(dress) = &entry.dress else { return Ok(false) };
+    if owner(&entry.stat) != owner(there) {
+        return Ok(true);
+    }
+    let (dir, name) = folder.of(&entry.path)?;
+    xattr::wears_other(&xattr::place(dir, name), dress)
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::{Mutex, PoisonError},
 };
 
@@ -19,7 +19,7 @@ use super::{
     script::Scribe,
     settle::Settler,
     step::Step,
-    upper::Upper,
+    upper::{Upper, of_all},
     walk::{Contents, Folder},
 };
 use crate::{
@@ -85,6 +85,7 @@ impl Preparation<'_> {
 
     /// The steps.
     pub(super) fn script(&self, verdict: &Verdict) -> Result<Vec<Step>, Error> {
+        let gone = self.transaction.dir("gone").map_err(of_all("cannot open what it changed"))?;
         let scribe = Scribe {
             contents: self.contents,
             verdict,
@@ -92,6 +93,7 @@ impl Preparation<'_> {
             touch: self.terms.unchanged == Unchanged::Touch,
             upper: Folder::new(self.upper),
             tree: Folder::new(self.root),
+            gone: gone.as_fd(),
             opening: Vec::new(),
             moves: Vec::new(),
             closing: Vec::new(),
@@ -114,7 +116,11 @@ impl Preparation<'_> {
             .filter(|(_, fate)| matches!(fate, Fate::Create | Fate::Replace { .. }))
             .map(|(unit, _)| unit)
             .collect();
-        if placed.len() > FEW || placed.iter().any(|unit| unit.how == How::Whole) {
+        // What directories are to wear, and wore, is on others.
+        let dresses =
+            self.units.iter().any(|unit| matches!(unit.how, How::Merge { dress: true, .. }));
+        let many = placed.len() > FEW || placed.iter().any(|unit| unit.how == How::Whole);
+        if many || dresses {
             return effects.everything(self.upper);
         }
         let mut folder = Folder::new(self.upper);

@@ -1,6 +1,9 @@
 //! Making good what a daemon had begun that was killed.
 
-use std::{collections::BTreeMap, os::fd::AsFd as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::fd::AsFd as _,
+};
 
 use super::{
     commit::undo,
@@ -60,18 +63,25 @@ pub(crate) fn recover(tree: &Tree, intent: &[u8]) -> Result<Recovered, Error> {
 /// A path that was only opened for the while, and closed again, did not change.
 fn changes(steps: &[Step]) -> Vec<Change> {
     let mut modes = BTreeMap::<&RelPath, _>::new();
+    let mut dressed = BTreeSet::new();
     for step in steps {
-        if let Step::Attributes { path, old, new, .. } = step {
-            modes.entry(path).or_insert((*old, *new)).1 = *new;
+        match step {
+            Step::Attributes { path, old, new, .. } => {
+                modes.entry(path).or_insert((*old, *new)).1 = *new;
+            }
+            Step::Dress { path, .. } => {
+                dressed.insert(path);
+            }
+            _ => {}
         }
     }
     let moved = steps.iter().filter_map(|step| Some(Change::new(step.path(), step.outcome()?)));
     let mut changes: Vec<_> =
         moved.filter(|change| change.outcome != Outcome::Attributes).collect();
-    let set = modes.iter().filter(|(path, (old, new))| {
-        old != new && !changes.iter().any(|change| change.path == ***path)
-    });
-    let set: Vec<_> = set.map(|(path, _)| Change::new(path, Outcome::Attributes)).collect();
+    let set = modes.into_iter().filter(|(_, (old, new))| old != new);
+    dressed.extend(set.map(|(path, _)| path));
+    dressed.retain(|path| !changes.iter().any(|change| change.path == **path));
+    let set = dressed.into_iter().map(|path| Change::new(path, Outcome::Attributes));
     changes.extend(set);
     changes
 }

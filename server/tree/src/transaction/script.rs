@@ -1,8 +1,8 @@
 //! The steps that carry out what was decided, in their order.
 //!
 //! First directories are opened to us that their owner closed, then everything moves, then the
-//! times of directories are set, and at last they are closed again and get new modes. Whatever is
-//! done to a directory can so be taken back in the opposite order.
+//! times of directories are set, and at last they get new owners and attributes, are closed again
+//! and get new modes. Whatever is done to a directory can so be taken back in the opposite order.
 
 use std::{collections::HashSet, os::fd::BorrowedFd};
 
@@ -15,11 +15,20 @@ use super::{
     judge::{Fate, Verdict},
     plan::{How, Unit},
     settle,
-    step::{Attributes, Step, inode_at},
+    step::{Attributes, Step, carrier, inode_at},
     upper::later,
-    walk::{self, Contents, Entry, Folder, OPEN},
+    walk::{self, Contents, Entry, Folder, OPEN, owner},
+    xattr,
 };
 use crate::{error::Error, path::RelPath};
+
+/// What is to be done with a directory that stays.
+struct Wish {
+    mode: bool,
+    dress: bool,
+    /// Entries change in it.
+    busy: bool,
+}
 
 pub(super) struct Scribe<'a> {
     pub contents: &'a Contents,
@@ -28,6 +37,8 @@ pub(super) struct Scribe<'a> {
     pub touch: bool,
     pub upper: Folder<'a>,
     pub tree: Folder<'a>,
+    /// Where what is removed goes.
+    pub gone: BorrowedFd<'a>,
     pub opening: Vec<Step>,
     pub moves: Vec<Step>,
     pub closing: Vec<Step>,
@@ -49,12 +60,13 @@ impl Scribe<'_> {
         }
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for (unit, fate) in units.iter().zip(&self.verdict.fates) {
-            let (How::Merge { mode, appeared }, Fate::Merge { there }) = (unit.how, fate) else {
+            let (How::Merge { mode, dress, appeared }, Fate::Merge { there }) = (unit.how, fate)
+            else {
                 continue;
             };
             let entry = &self.contents.entries[unit.entry];
             let busy = busy.contains(&entry.path);
-            self.merged(entry, there, mode, busy).map_err(|errno| {
+            self.merged(entry, there, Wish { mode, dress, busy }).map_err(|errno| {
                 Error::io(entry.path.for_syscall(), "cannot look at the directory", errno)
             })?;
             self.times(entry, there, busy, appeared, (&mut before, &mut after));
@@ -120,25 +132,28 @@ impl Scribe<'_> {
         Ok(())
     }
 
-    /// A directory that stays: its mode, and that things can be changed in it.
-    fn merged(
-        &mut self,
-        entry: &Entry,
-        there: &Stat,
-        change: bool,
-        busy: bool,
-    ) -> Result<(), Errno> {
+    /// A directory that stays: its mode, owner and attributes, and that things can be changed in it.
+    fn merged(&mut self, entry: &Entry, there: &Stat, wish: Wish) -> Result<(), Errno> {
         let old = there.st_mode & 0o7777;
-        let new = if change { entry.mode() } else { old };
+        let new = if wish.mode { entry.mode() } else { old };
         let (inode, mtime, path) = (there.st_ino, walk::mtime(there), &entry.path);
         let needs = Access::WRITE_OK | Access::EXEC_OK;
         let mut open = old;
-        if busy && is_closed(self.tree.of(path)?, old, needs)? {
+        if (wish.busy || wish.dress) && is_closed(self.tree.of(path)?, old, needs)? {
             open = old | OPEN;
             self.opening.push(mode_step(path, inode, mtime, old, open));
         }
         if open != new {
             self.closing.push(mode_step(path, inode, mtime, open, new));
+        }
+        if wish.dress {
+            let slot = self.slot();
+            let (old, new) = (owner(there), owner(&entry.stat));
+            let (dir, name) = self.tree.of(path)?;
+            let owner = (old != new).then_some(old);
+            settle::carry(self.gone, &carrier(slot), &xattr::place(dir, name), owner)?;
+            let path = path.clone();
+            self.closing.push(Step::Dress { path, inode, slot, mode: open, old, new });
         }
         Ok(())
     }

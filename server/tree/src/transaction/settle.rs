@@ -8,8 +8,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, linkat, openat, renameat, statat,
-        unlinkat,
+        AtFlags, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, linkat, mkdirat, openat, renameat,
+        statat, unlinkat,
     },
     io::Errno,
 };
@@ -17,7 +17,7 @@ use rustix::{
 use super::{
     judge::{Fate, Verdict},
     plan::{How, Unit},
-    step::{inode_at, set_mtime},
+    step::{Owner, chown_handle, inode_at, set_mtime},
     walk::{self, Contents, Entry, Folder, Kind},
     xattr,
 };
@@ -176,4 +176,23 @@ fn make_room(top: BorrowedFd<'_>) -> Result<(), Errno> {
 pub(super) fn open_to_move(dir: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<(), Errno> {
     let handle = openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
     chmod_handle(handle.as_fd(), mode)
+}
+
+/// Has the directory `name` in `gone` wear what `from` does. Given an owner, it belongs to him: to
+/// whom it cannot be given now, it could not be given back later.
+pub(super) fn carry(
+    gone: BorrowedFd<'_>,
+    name: &str,
+    from: &[u8],
+    owner: Option<Owner>,
+) -> Result<(), Errno> {
+    match mkdirat(gone, name, Mode::RWXU) {
+        // An attempt that failed left it.
+        Ok(()) | Err(Errno::EXIST) => {}
+        failed => return failed,
+    }
+    xattr::dress(from, &xattr::place(gone, name.as_bytes()))?;
+    let Some(owner) = owner else { return Ok(()) };
+    let handle = openat(gone, name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
+    chown_handle(handle.as_fd(), owner)
 }

@@ -5,14 +5,15 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use rustix::{
     fs::{
-        AtFlags, CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, fstat, openat,
-        renameat_with, statat, unlinkat, utimensat,
+        AtFlags, CWD, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
+        chownat, fstat, openat, renameat_with, statat, unlinkat, utimensat,
     },
     io::Errno,
 };
 
-use super::walk::Folder;
+use super::{walk::Folder, xattr};
 use crate::{
+    fault,
     path::RelPath,
     tree::{chmod_handle, proc_path, rename_new},
 };
@@ -23,6 +24,9 @@ pub(super) struct Attributes {
     pub mode: u32,
     pub mtime: Timespec,
 }
+
+/// User and group.
+pub(super) type Owner = (u32, u32);
 
 /// One act. `inode` says which thing it is about, and so whether it has happened; `old` what it
 /// takes the place of, so that what somebody else put there later is left alone; `slot` is a name in
@@ -37,6 +41,10 @@ pub(super) enum Step {
     Remove { path: RelPath, old: u64, slot: u32 },
     /// Where `old` and `new` differ, in place.
     Attributes { path: RelPath, inode: u64, old: Attributes, new: Attributes },
+    /// A directory that stays changes its owner and group, and wears what the upper directory's
+    /// does; what it wore is on a directory in `gone`. `mode` is what it has meanwhile: access
+    /// control lists have a part in it.
+    Dress { path: RelPath, inode: u64, slot: u32, mode: u32, old: Owner, new: Owner },
     /// The time of a directory in which something is about to change: set when all of that was
     /// undone.
     Before { path: RelPath, inode: u64, mtime: Timespec },
@@ -52,9 +60,15 @@ impl Step {
             | Self::Replace { path, .. }
             | Self::Remove { path, .. }
             | Self::Attributes { path, .. }
+            | Self::Dress { path, .. }
             | Self::Before { path, .. }
             | Self::After { path, .. } => path,
         }
+    }
+
+    /// Whether it takes more than one system call, between which a process may die.
+    pub(super) fn is_compound(&self) -> bool {
+        matches!(self, Self::Dress { .. })
     }
 
     /// Whether more than a directory's time depends on it.
@@ -84,6 +98,11 @@ impl<'s> Stage<'s> {
             Step::Replace { path, inode, old, slot } => self.replace(path, *inode, *old, *slot),
             Step::Remove { path, old, slot } => self.remove(path, *old, *slot),
             Step::Attributes { path, inode, old, new } => self.set(path, *inode, old, new),
+            Step::Dress { path, inode, mode, old, new, .. } => {
+                let (dir, name) = self.upper.of(path)?;
+                let from = xattr::place(dir, name);
+                self.dress(path, *inode, *mode, &from, (*old, *new))
+            }
             Step::Before { .. } => Ok(()),
             Step::After { path, inode, mtime } => self.set_time(path, *inode, *mtime),
         }
@@ -112,6 +131,10 @@ impl<'s> Stage<'s> {
                 rename_new((self.gone, slot.as_bytes()), self.tree.of(path)?)
             }
             Step::Attributes { path, inode, old, new } => self.set(path, *inode, new, old),
+            Step::Dress { path, inode, slot, mode, old, new } => {
+                let from = xattr::place(self.gone, carrier(*slot).as_bytes());
+                self.dress(path, *inode, *mode, &from, (*new, *old))
+            }
             Step::Before { path, inode, mtime } => self.set_time(path, *inode, *mtime),
             Step::After { .. } => Ok(()),
         }
@@ -198,6 +221,27 @@ impl<'s> Stage<'s> {
         })
     }
 
+    /// From and to whom it goes is known; what it is to wear is on the directory `from`.
+    fn dress(
+        &mut self,
+        path: &RelPath,
+        inode: u64,
+        mode: u32,
+        from: &[u8],
+        (old, new): (Owner, Owner),
+    ) -> Result<(), Errno> {
+        self.with(path, inode, |dir| {
+            // A mode that came later may be there already, and keep its owner out.
+            chmod_handle(dir, mode)?;
+            xattr::dress(from, &xattr::place(dir, b"."))?;
+            fault::point("commit.dress")?;
+            if old != new {
+                chown_handle(dir, new)?;
+            }
+            chmod_handle(dir, mode)
+        })
+    }
+
     fn set_time(&mut self, path: &RelPath, inode: u64, mtime: Timespec) -> Result<(), Errno> {
         match self.with(path, inode, |file| set_mtime(file, mtime)) {
             // Who may change what is in a directory need not own it; its time is not worth more.
@@ -228,6 +272,17 @@ pub(super) fn set_mtime(file: BorrowedFd<'_>, mtime: Timespec) -> Result<(), Err
     let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
     let times = Timestamps { last_access, last_modification: mtime };
     utimensat(CWD, proc_path(file), &times, AtFlags::empty())
+}
+
+/// Gives away exactly what `file` refers to, which may be an `O_PATH` handle.
+pub(super) fn chown_handle(file: BorrowedFd<'_>, (user, group): Owner) -> Result<(), Errno> {
+    let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+    chownat(CWD, proc_path(file), Some(user), Some(group), AtFlags::empty())
+}
+
+/// The name in `gone` of the directory that carries what another one wore.
+pub(super) fn carrier(slot: u32) -> String {
+    format!("worn-{slot}")
 }
 
 fn exchange(a: At<'_>, b: At<'_>) -> Result<(), Errno> {

@@ -10,8 +10,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, fstat, mkdirat,
-        mknodat, openat, renameat, unlinkat, utimensat,
+        AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, fstat,
+        mkdirat, mknodat, openat, renameat, unlinkat, utimensat,
     },
     io::Errno,
 };
@@ -19,6 +19,7 @@ use rustix::{
 use crate::{
     error::Error,
     path::{RelPath, STATE_DIR},
+    transaction::{step::chown_handle, walk::owner, xattr},
     tree::{DIRECTORY, Tree, chmod_handle, proc_path},
 };
 
@@ -79,14 +80,20 @@ impl Upper {
         for name in ["upper", "work", "gone"] {
             mkdirat(&self.top, name, Mode::RWXU)?;
         }
-        let (root, upper) = (fstat(self.tree.dir(b"")?)?, self.dir("upper")?);
+        let (top, upper) = (self.tree.dir(b"")?, self.dir("upper")?);
+        let root = fstat(&top)?;
         mknodat(&upper, STATE_DIR, FileType::CharacterDevice, Mode::empty(), 0)?;
-        chmod_handle(upper.as_fd(), root.st_mode & 0o7777)?;
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec { tv_sec: root.st_mtime, tv_nsec: root.st_mtime_nsec as _ },
         };
         utimensat(CWD, proc_path(upper.as_fd()), &times, AtFlags::empty())?;
+        let dressed = dress_as(upper.as_fd(), top.as_fd(), &root);
+        // One that cannot look like the root does not say what the root is to look like.
+        if dressed.is_ok() {
+            let _ = xattr::mark_copied(&xattr::place(upper.as_fd(), b"."));
+        }
+        chmod_handle(upper.as_fd(), root.st_mode & 0o7777)?;
         // Nobody else has a reason to change this one, while an overlay works in `work`.
         let gone = fstat(self.dir("gone")?)?;
         self.birth = Timespec { tv_sec: gone.st_ctime, tv_nsec: gone.st_ctime_nsec as _ };
@@ -166,6 +173,15 @@ impl Drop for Upper {
             let _ = self.discard();
         }
     }
+}
+
+/// Gives `upper` what the root wears, and to its owner.
+fn dress_as(upper: BorrowedFd<'_>, root: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
+    xattr::dress(&xattr::place(root, b"."), &xattr::place(upper, b"."))?;
+    if owner(&fstat(upper)?) != owner(stat) {
+        chown_handle(upper, owner(stat))?;
+    }
+    Ok(())
 }
 
 /// Whether `a` is later than `b`.

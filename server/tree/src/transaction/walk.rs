@@ -42,6 +42,8 @@ pub(super) struct Entry {
     pub kind: Kind,
     /// As it was found: a directory's mode may have been opened since.
     pub stat: Stat,
+    /// The attributes of a directory that overlayfs copied from the tree.
+    pub dress: Option<xattr::Dress>,
     /// The index after the last entry below it.
     pub end: usize,
 }
@@ -70,6 +72,11 @@ pub(super) fn mtime(stat: &Stat) -> Timespec {
 
 pub(super) fn ctime(stat: &Stat) -> Timespec {
     Timespec { tv_sec: stat.st_ctime, tv_nsec: stat.st_ctime_nsec as _ }
+}
+
+/// Owner and group.
+pub(super) fn owner(stat: &Stat) -> (u32, u32) {
+    (stat.st_uid, stat.st_gid)
 }
 
 pub(super) fn kind(stat: &Stat) -> FileType {
@@ -151,7 +158,7 @@ impl Walk<'_> {
     fn enter(&mut self, path: RelPath, stat: Stat) -> Result<Level, Error> {
         let index = self.entries.len();
         let kind = Kind::Directory { opaque: false };
-        self.entries.push(Entry { path: path.clone(), kind, stat, end: 0 });
+        self.entries.push(Entry { path: path.clone(), kind, stat, dress: None, end: 0 });
         let left = match self.read(index) {
             Ok(left) => left,
             Err(Failed::Errno(_)) if !self.of_upper => Vec::new(),
@@ -169,8 +176,9 @@ impl Walk<'_> {
             if mode & OPEN != OPEN {
                 chmod_handle(dir.as_fd(), mode | OPEN)?;
             }
-            let opaque = xattr::is_opaque(&xattr::place(dir.as_fd(), b"."))?;
-            self.entries[index].kind = Kind::Directory { opaque };
+            let found = xattr::look(&xattr::place(dir.as_fd(), b"."))?;
+            self.entries[index].kind = Kind::Directory { opaque: found.opaque };
+            self.entries[index].dress = found.dress;
         }
         let mut names = trash::list(dir.as_fd())?;
         names.sort_unstable();
@@ -189,6 +197,7 @@ impl Walk<'_> {
                     path,
                     kind: kind_of(other, &stat),
                     stat,
+                    dress: None,
                     end: self.entries.len() + 1,
                 }),
             }

@@ -12,6 +12,15 @@ use crate::tree::proc_path;
 /// What the names of overlayfs's own begin with.
 const OVERLAY: &[u8] = b"user.overlay.";
 
+/// On a directory that is not merged with what is there.
+const OPAQUE: &str = "user.overlay.opaque";
+
+/// On all that overlayfs copied from the tree, with everything that it had there.
+const COPIED: &str = "user.overlay.origin";
+
+/// An access control list, of which the mode has a part.
+const ACCESS: &[u8] = b"system.posix_acl_access";
+
 /// Enough for the names that almost all files have, and the most that there can be.
 const SOME: usize = 1024;
 const MOST: usize = 64 * 1024;
@@ -22,10 +31,108 @@ pub(super) fn place(dir: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
     [proc_path(dir).as_bytes(), b"/", name].concat()
 }
 
-/// Whether overlayfs marked the directory as one that is not merged.
-pub(super) fn is_opaque(place: &[u8]) -> Result<bool, Errno> {
+/// Names and values of a directory's own, in order.
+pub(super) type Dress = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What is to be known of a directory in an upper one.
+pub(super) struct Found {
+    /// Overlayfs marked it as one that is not merged.
+    pub opaque: bool,
+    /// What it wears, if overlayfs copied it from the tree: one that was made by hand wears nothing
+    /// that anybody chose.
+    pub dress: Option<Dress>,
+}
+
+/// Looks at a directory of an upper one: once, where it has what most of them have.
+pub(super) fn look(place: &[u8]) -> Result<Found, Errno> {
+    let names = names(place)?;
+    let has = |wanted: &[u8]| names.iter().any(|name| name == wanted);
+    let opaque = has(OPAQUE.as_bytes()) && is_opaque(place)?;
+    let dress = if has(COPIED.as_bytes()) { Some(worn(place, names)?) } else { None };
+    Ok(Found { opaque, dress })
+}
+
+fn worn(place: &[u8], mut names: Vec<Vec<u8>>) -> Result<Dress, Errno> {
+    names.retain(|name| is_dress(name));
+    names.sort_unstable();
+    let mut dress = Dress::new();
+    for name in names {
+        if let Some(value) = get(place, &name)? {
+            dress.push((name, value));
+        }
+    }
+    Ok(dress)
+}
+
+/// What users give to directories: their own, and access control lists. What security modules and
+/// privileged programs keep is not copied by every overlay, and so says nothing where it is missing.
+fn is_dress(name: &[u8]) -> bool {
+    (name.starts_with(b"user.") && !name.starts_with(OVERLAY))
+        || name.starts_with(b"system.posix_acl_")
+}
+
+/// Whether a directory wears something else than `dress`. A value that cannot be read is not known
+/// to differ.
+pub(super) fn wears_other(place: &[u8], dress: &Dress) -> Result<bool, Errno> {
+    let mut there = names(place)?;
+    there.retain(|name| is_dress(name));
+    there.sort_unstable();
+    if !there.iter().eq(dress.iter().map(|(name, _)| name)) {
+        return Ok(true);
+    }
+    for (name, value) in dress {
+        match get(place, name) {
+            Ok(Some(found)) => {
+                if beside_mode(name, found) != beside_mode(name, value.clone()) {
+                    return Ok(true);
+                }
+            }
+            Ok(None) => return Ok(true),
+            Err(Errno::ACCESS) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(false)
+}
+
+/// A value without what a mode says, too: that of the owner, the mask and the rest of an access
+/// control list.
+fn beside_mode(name: &[u8], mut value: Vec<u8>) -> Vec<u8> {
+    const OF_MODE: [[u8; 2]; 3] =
+        [0x01u16.to_le_bytes(), 0x10u16.to_le_bytes(), 0x20u16.to_le_bytes()];
+    if name == ACCESS {
+        // A version of four bytes; then a tag, permissions and an id each (`linux/posix_acl_xattr.h`).
+        for entry in value.get_mut(4..).unwrap_or_default().chunks_exact_mut(8) {
+            if OF_MODE.iter().any(|tag| entry.starts_with(tag)) {
+                entry[2..4].fill(0);
+            }
+        }
+    }
+    value
+}
+
+/// Has the directory `to` wear what `from` does, and nothing else.
+pub(super) fn dress(from: &[u8], to: &[u8]) -> Result<(), Errno> {
+    let dress = worn(from, names(from)?)?;
+    for name in names(to)?.iter().filter(|name| is_dress(name)) {
+        if dress.iter().all(|(kept, _)| kept != name) {
+            match lremovexattr(to, &name[..]) {
+                Ok(()) | Err(Errno::NODATA) => {}
+                failed => return failed,
+            }
+        }
+    }
+    dress.iter().try_for_each(|(name, value)| lsetxattr(to, &name[..], value, XattrFlags::empty()))
+}
+
+/// Marks a directory as overlayfs does one that it copied from the tree.
+pub(super) fn mark_copied(place: &[u8]) -> Result<(), Errno> {
+    lsetxattr(place, COPIED, &[], XattrFlags::empty())
+}
+
+fn is_opaque(place: &[u8]) -> Result<bool, Errno> {
     let mut value = [0; 2];
-    match lgetxattr(place, "user.overlay.opaque", &mut value[..]) {
+    match lgetxattr(place, OPAQUE, &mut value[..]) {
         Ok(length) => Ok(&value[..length] == b"y"),
         Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(false),
         Err(errno) => Err(errno),

@@ -78,16 +78,25 @@ fn every_kind_gets_its_place() {
     assert_eq!((root.mode("same-mode"), root.mode("modes")), (0o755, 0o711));
     let nodes = root.snapshot();
     assert_eq!(nodes[OsStr::new("hard")].file, "fresh/a/b/c");
-    assert!(nodes.values().all(|node| node.xattrs.is_empty()), "{nodes:?}");
+    let wearing = nodes.iter().filter(|(_, node)| !node.xattrs.is_empty()).map(|(name, _)| name);
+    assert_eq!(wearing.collect::<Vec<_>>(), ["", "dressed", "given", "keep"]);
+    let wears = |name: &str| nodes[OsStr::new(name)].xattrs.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(wears("dressed"), ["user.changed", "user.kept", "user.set"]);
+    assert_eq!(wears("keep"), ["user.changed", "user.kept", "user.removed"]);
+    assert_eq!(nodes[OsStr::new("")].xattrs["user.root"], b"new");
     let mut changes = changes;
     changes.sort();
     let expected = [
+        ". attributes",
+        "dressed attributes",
+        "dressed/f replaced",
         "fifo created",
         "fresh created",
         "fresh/a created",
         "fresh/a/b created",
         "fresh/a/b/c created",
         "fresh/hard created",
+        "given attributes",
         "gone removed",
         "hard created",
         "keep/deep/new created",

@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod crash;
+mod dress;
 mod format;
 mod links;
 mod outputs;
@@ -13,7 +14,8 @@ mod undo;
 use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStrExt as _};
 
 use rustix::fs::{
-    CWD, FileType, Mode, XattrFlags, lgetxattr, llistxattr, lsetxattr, makedev, mknodat,
+    CWD, FileType, Mode, XattrFlags, lgetxattr, llistxattr, lremovexattr, lsetxattr, makedev,
+    mknodat,
 };
 
 use super::*;
@@ -110,6 +112,23 @@ impl Tx {
         fs::create_dir_all(self.path(name)).unwrap();
     }
 
+    /// As overlayfs copies a directory of the tree.
+    fn copy_up(&self, root: &Root, name: &str) {
+        self.mkdir(name);
+        let found = fs::metadata(root.path(name)).unwrap();
+        std::os::unix::fs::chown(self.path(name), Some(found.uid()), Some(found.gid())).unwrap();
+        for (attribute, value) in xattrs(&root.path(name)) {
+            wear(&self.path(name), &attribute, &value);
+        }
+        chmod(&self.path(name), found.mode() & 0o7777);
+        mark(&self.path(name), "origin", b"");
+        let above = Path::new(name).parent().unwrap().to_str().unwrap();
+        for name in [name, above] {
+            let times = fs::metadata(root.path(name)).unwrap().modified().unwrap();
+            fs::File::open(self.path(name)).unwrap().set_modified(times).unwrap();
+        }
+    }
+
     fn opaque(&self, name: &str) {
         self.mkdir(name);
         mark(&self.path(name), "opaque", b"y");
@@ -119,6 +138,10 @@ impl Tx {
         fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         device(&self.path(name), 0, 0);
     }
+}
+
+fn wear(path: &Path, name: &str, value: &[u8]) {
+    lsetxattr(path, name, value, XattrFlags::empty()).unwrap();
 }
 
 /// An attribute as overlayfs leaves it.
@@ -207,7 +230,9 @@ fn assert_same(a: &BTreeMap<OsString, Node>, b: &BTreeMap<OsString, Node>, when:
 
 /// A tree with something of every kind, and a command that did something of every kind to it.
 fn rich(root: &Root) -> Tx {
-    for dir in ["keep/deep", "gone/sub", "redone/sub", "was-dir/sub", "times", "modes"] {
+    for dir in
+        ["keep/deep", "gone/sub", "redone/sub", "was-dir/sub", "times", "modes", "dressed", "given"]
+    {
         root.mkdir(dir);
     }
     for file in [
@@ -223,12 +248,19 @@ fn rich(root: &Root) -> Tx {
         "was-dir/sub/f",
         "modes/f",
         "linked",
+        "dressed/f",
     ] {
         root.write(file, file);
     }
     root.link("old", "link");
     fs::hard_link(root.path("linked"), root.path("linked2")).unwrap();
     usual_modes(&root.dir);
+    wear(&root.dir, "user.root", b"old");
+    for (name, value) in [("user.kept", "1"), ("user.changed", "old"), ("user.removed", "1")] {
+        for dir in ["dressed", "keep"] {
+            wear(&root.path(dir), name, value.as_bytes());
+        }
+    }
     for (name, _) in root.snapshot() {
         backdate(&root.dir.join(name));
     }
@@ -253,7 +285,20 @@ fn rich(root: &Root) -> Tx {
     symlink("new", tx.path("link")).unwrap();
     mkfifo(&tx.path("fifo"));
     tx.mkdir("times");
+    tx.copy_up(root, "keep");
+    tx.copy_up(root, "given");
+    tx.copy_up(root, "dressed");
+    tx.write("dressed/f", "new");
     usual_modes(&tx.dir);
+    wear(&tx.dir, "user.root", b"new");
+    wear(&tx.path("dressed"), "user.changed", b"new");
+    wear(&tx.path("dressed"), "user.set", b"1");
+    lremovexattr(tx.path("dressed"), "user.removed").unwrap();
+    wear(&tx.path("given"), "system.posix_acl_access", &list(12, 7));
+    wear(&tx.path("given"), "system.posix_acl_default", &list(12, 4));
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(tx.path("given"), Some(12), Some(34)).unwrap();
+    }
     chmod(&tx.path("same-mode"), 0o755);
     chmod(&tx.path("modes"), 0o711);
     mark(&tx.path("old"), "origin", b"x");
@@ -263,6 +308,18 @@ fn rich(root: &Root) -> Tx {
         set_mtime(&tx.dir.join(name), 1_100_000_000);
     }
     tx
+}
+
+/// An access control list: what `user` may do, and the mask is as wide as may be.
+fn list(user: u32, named: u16) -> Vec<u8> {
+    const ANYBODY: u32 = u32::MAX;
+    let mut list = 2u32.to_le_bytes().to_vec();
+    let entries = [(1u16, 7u16, ANYBODY), (2, named, user), (4, 5, ANYBODY), (16, 7, ANYBODY)];
+    for (tag, may, id) in entries.into_iter().chain([(32, 5, ANYBODY)]) {
+        list.extend([tag.to_le_bytes(), may.to_le_bytes()].concat());
+        list.extend(id.to_le_bytes());
+    }
+    list
 }
 
 /// The umask may be changed by another test at any moment.
