@@ -27,6 +27,8 @@ enum Act {
     Link(String, String),
     Symlink(String, String),
     SetTime(String, u8),
+    /// An attribute gets a value, or none.
+    Wear(String, &'static str, Option<Vec<u8>>),
 }
 
 impl Act {
@@ -62,6 +64,14 @@ impl Act {
                 set_mtime(&at(name), 1_200_000_000 + i64::from(*seconds));
                 Ok(())
             }
+            Self::Wear(name, attribute, Some(value)) => {
+                Ok(lsetxattr(at(name), *attribute, value, XattrFlags::empty())?)
+            }
+            Self::Wear(name, attribute, None) => {
+                // Where there is none, overlays and other filesystems say different things.
+                let _ = lremovexattr(at(name), *attribute);
+                Ok(())
+            }
         }
     }
 }
@@ -79,6 +89,13 @@ fn name() -> impl Strategy<Value = String> {
     prop::sample::select(&NAMES[..]).prop_map(str::to_owned)
 }
 
+/// One that may be the root itself.
+fn wearer() -> impl Strategy<Value = String> {
+    prop_oneof![5 => name(), 1 => Just(String::from("."))]
+}
+
+const LISTS: [&str; 2] = ["system.posix_acl_access", "system.posix_acl_default"];
+
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => (name(), 0..3u8).prop_map(|(name, content)| Act::Write(name, content)),
@@ -94,6 +111,12 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (name(), name()).prop_map(|(from, to)| Act::Link(from, to)),
         1 => (name(), name()).prop_map(|(says, name)| Act::Symlink(says, name)),
         1 => (name(), 0..3u8).prop_map(|(name, seconds)| Act::SetTime(name, seconds)),
+        2 => (wearer(), prop::sample::select(&["user.a", "user.b"][..]), prop::option::of(0..3u8))
+            .prop_map(|(name, attribute, value)| {
+                Act::Wear(name, attribute, value.map(|value| vec![value]))
+            }),
+        1 => (wearer(), prop::sample::select(&LISTS[..]), prop::option::of(4..8u16))
+            .prop_map(|(name, which, named)| Act::Wear(name, which, named.map(|n| list(0, n)))),
     ]
 }
 
@@ -106,6 +129,12 @@ fn furnish(dir: &Path) {
         fs::write(dir.join(name), [1; 3]).unwrap();
     }
     symlink("a", dir.join("f/d")).unwrap();
+    for name in ["d", "d/e", "d/a"] {
+        wear(&dir.join(name), "user.a", b"0");
+    }
+    for which in LISTS {
+        wear(&dir.join("d/e"), which, &list(0, 7));
+    }
     usual_modes(dir);
     for (name, _) in snapshot(dir) {
         backdate(&dir.join(name));
