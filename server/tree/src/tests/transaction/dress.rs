@@ -351,3 +351,53 @@ fn a_thousand_merged_directories() {
     took.sort();
     eprintln!("1,000 merged directories: {:?}, at best {:?}", took[took.len() / 2], took[0]);
 }
+
+/// Commits up to the mark, which fails, as does undoing; then makes that good.
+fn made_good(root: &Root, tx: Tx) -> Recovered {
+    let mut commit = Commit::new(tx.upper, terms(), Box::new(Others::default()));
+    commit.prepare(&root.tree, &mut Effects::new(false)).unwrap();
+    let intent = commit.intent().unwrap();
+    fault::fail("commit.steps-done", 1);
+    fault::fail("undo.step", 0);
+    assert!(commit.apply(&root.tree, &mut Effects::new(false)).is_err());
+    fault::has_failed();
+    drop(commit);
+    recover(&root.tree, &intent).unwrap()
+}
+
+#[test]
+fn completed_at_the_next_start_it_is_told() {
+    let (root, tx) = usual();
+    wear(&tx.path("d"), "user.c", b"3");
+    let Recovered::Completed(changes) = made_good(&root, tx) else { panic!() };
+    let told: Vec<_> = changes.iter().map(|change| (change.path.clone(), change.outcome)).collect();
+    assert_eq!(told, [(rel("d"), Outcome::Attributes)]);
+}
+
+#[test]
+fn one_that_its_owner_closes_at_last_can_be_done_again() {
+    let root = Root::new();
+    unprivileged(root.outside.path(), || {
+        root.mkdir("d");
+        chmod(&root.path("d"), 0o755);
+        let tx = root.begin();
+        tx.copy_up(&root, "d");
+        wear(&tx.path("d"), "user.a", b"1");
+        chmod(&tx.path("d"), 0o555);
+        assert!(matches!(made_good(&root, tx), Recovered::Completed(_)));
+        assert_wears(&root, "d", &[("user.a", b"1")]);
+        assert_eq!(root.mode("d"), 0o555);
+        chmod(&root.path("d"), 0o755);
+    });
+}
+
+#[test]
+fn a_list_opens_no_closed_directory() {
+    let (root, tx) = usual();
+    chmod(&root.path("d"), 0o555);
+    wear(&tx.path("d"), ACCESS, &list(12, 4));
+    chmod(&tx.path("d"), 0o555);
+    assert_eq!(root.commit_plainly(tx), ["d attributes"]);
+    assert_eq!(root.mode("d"), 0o555);
+    assert!(xattrs(&root.path("d")).contains_key(ACCESS));
+}
