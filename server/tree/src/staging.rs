@@ -27,11 +27,15 @@ use rustix::{
 };
 
 use crate::{
+    transaction::spare::{self, Spares},
     trash,
     tree::{proc_path, rename_new},
 };
 
 const NAME: &str = "staging";
+
+/// The prefix of transactions' directories that are over and may be used again.
+const REUSABLE: &str = "t-x-";
 
 /// The prefix of names that clients write into staging.
 pub const CLIENT_PREFIX: &str = "c-";
@@ -46,6 +50,7 @@ pub struct Staging {
     /// What all names in it begin with.
     prefix: &'static str,
     discarded: AtomicU64,
+    spares: Spares,
 }
 
 /// What names begin with that have to lie beside what is published: hidden from patterns, and
@@ -66,12 +71,13 @@ impl Staging {
             dir,
             prefix: "",
             discarded: AtomicU64::new(0),
+            spares: Spares::default(),
         })
     }
 
     /// For want of a directory of its own: `dir`, in which other things lie too.
     pub(crate) fn beside(dir: OwnedFd) -> Self {
-        Self { dir, prefix: BESIDE, discarded: AtomicU64::new(0) }
+        Self { dir, prefix: BESIDE, discarded: AtomicU64::new(0), spares: Spares::default() }
     }
 
     pub(crate) fn name(&self, whose: &str) -> String {
@@ -116,9 +122,22 @@ impl Staging {
 
     /// Moves `name` out of `dir` into staging, where it is one of the [`Staging::leftovers`].
     pub(crate) fn discard(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
-        renameat(dir, name, &self.dir, self.name("t-"))?;
+        self.discard_as("t-", dir, name)
+    }
+
+    /// The same of a transaction's directory, which may be used again.
+    pub(crate) fn discard_reusable(&self, name: &[u8]) -> Result<(), Errno> {
+        self.discard_as(REUSABLE, self.dir.as_fd(), name)
+    }
+
+    fn discard_as(&self, whose: &str, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+        renameat(dir, name, &self.dir, self.name(whose))?;
         self.discarded.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    pub(crate) fn spares(&self) -> &Spares {
+        &self.spares
     }
 
     /// A name in staging that `make` gives to a new link, moved over `name` in `dir` at once.
@@ -158,6 +177,16 @@ impl Staging {
     /// Deletes one of the [`Staging::leftovers`], with everything below it.
     pub fn delete(&self, name: &[u8]) -> Result<(), Errno> {
         trash::delete(self.dir.as_fd(), name)
+    }
+
+    /// Empties one of the [`Staging::leftovers`] and keeps it to be used again, where it is of that
+    /// kind, and deletes it where not. `state` is `.onewriter/`.
+    pub fn reuse(&self, state: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+        let reusable = std::str::from_utf8(name).ok().filter(|name| name.starts_with(REUSABLE));
+        match reusable.map(|name| spare::keep(state, self, name)) {
+            Some(Ok(())) => Ok(()),
+            _ => self.delete(name),
+        }
     }
 
     /// The directory, open for reading: a handle by which its filesystem can be synchronised.

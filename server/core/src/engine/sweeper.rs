@@ -43,6 +43,7 @@ impl Sweeper {
             let entries = left.len();
             tracing::info!(entries, "staging holds what an earlier daemon left; deleting it");
         }
+        onewriter_tree::transaction::clear_spares(&self.swept.tree)?;
         let swept = Arc::clone(&self.swept);
         self.thread.start(move || swept.delete(&left));
         Ok(())
@@ -79,7 +80,8 @@ impl Swept {
 
     fn delete(&self, names: &[Vec<u8>]) {
         for name in names {
-            let Err(errno) = self.tree.staging().delete(name) else { continue };
+            let reused = self.tree.staging().reuse(self.tree.state(), name);
+            let Err(errno) = reused else { continue };
             let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
             if stuck.insert(name.clone()) {
                 let name = Printable(name);

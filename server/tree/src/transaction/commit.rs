@@ -182,7 +182,10 @@ impl Mutation for Commit {
                 return Err(self.take_back(&mut stage, &steps[..=at], failed).into());
             }
         }
-        let mark = fault::point("commit.steps-done").and_then(|()| self.upper.discard());
+        let mark = fault::point("commit.steps-done").and_then(|()| match self.terms.copy {
+            true => self.upper.discard(),
+            false => self.upper.discard_reusable(),
+        });
         if let Err(errno) = mark {
             let failed = of_all("cannot mark the commit as done")(errno);
             return Err(self.take_back(&mut stage, &steps, failed).into());

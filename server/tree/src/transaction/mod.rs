@@ -16,6 +16,7 @@ mod record;
 pub(crate) mod recover;
 mod script;
 mod settle;
+pub(crate) mod spare;
 mod step;
 mod upper;
 mod walk;
@@ -27,7 +28,16 @@ pub use self::{
     recover::Recovered,
     upper::Upper,
 };
-use crate::{mutation::Unchanged, path::RelPath};
+use crate::{mutation::Unchanged, path::RelPath, tree::Tree};
+
+/// Deletes what earlier daemons kept of transactions' directories to use it again. Before anybody
+/// begins one.
+///
+/// # Errors
+/// What the filesystem says.
+pub fn clear_spares(tree: &Tree) -> Result<(), rustix::io::Errno> {
+    spare::clear(tree.state())
+}
 
 /// How a transaction is to be committed.
 #[derive(Clone, Debug)]

@@ -27,7 +27,8 @@ use crate::{
     tree::{DIRECTORY, Dir, Fault, Tree},
 };
 
-const FILE: &str = "intent";
+/// Its name in the transaction's directory.
+pub(super) const FILE: &str = "intent";
 
 /// Writes the record. The effects note what must reach the disk with it.
 pub(super) fn write(

@@ -19,7 +19,7 @@ use rustix::{
 use crate::{
     error::Error,
     path::{RelPath, STATE_DIR},
-    transaction::{step::chown_handle, walk::owner, xattr},
+    transaction::{spare, step::chown_handle, walk::owner, xattr},
     tree::{DIRECTORY, Tree, chmod_handle, proc_path},
 };
 
@@ -50,15 +50,21 @@ impl Upper {
     /// # Errors
     /// What the filesystem says.
     pub fn create(tree: &Tree) -> Result<Self, Error> {
-        let name = tree.staging().name(PREFIX);
         let fail = |e| Error::io(b".", "cannot make a transaction's directory in staging", e);
-        mkdirat(tree.staging().handle(), &*name, Mode::RWXU).map_err(fail)?;
-        let top = openat(tree.staging().handle(), &*name, DIRECTORY, Mode::empty());
-        let top = top.map_err(fail)?;
+        let name = tree.staging().name(PREFIX);
+        let spare = spare::take(tree, &name);
+        let is_new = spare.is_none();
+        let top = match spare {
+            Some(top) => top,
+            None => make(tree, &name).map_err(fail)?,
+        };
         let tree = tree.try_clone().map_err(fail)?;
         let epoch = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut made = Self { tree, name, top, birth: epoch, discards: true };
-        made.furnish().map_err(fail)?;
+        if is_new {
+            made.furnish().map_err(fail)?;
+        }
+        made.dress().map_err(fail)?;
         Ok(made)
     }
 
@@ -76,13 +82,19 @@ impl Upper {
         Ok(Some(Self { tree, name: name.to_owned(), top, birth, discards: false }))
     }
 
-    fn furnish(&mut self) -> Result<(), Errno> {
+    /// What is in each.
+    fn furnish(&self) -> Result<(), Errno> {
         for name in ["upper", "work", "gone"] {
             mkdirat(&self.top, name, Mode::RWXU)?;
         }
+        let upper = self.dir("upper")?;
+        mknodat(upper, STATE_DIR, FileType::CharacterDevice, Mode::empty(), 0)
+    }
+
+    /// What the root is like at this moment, and which moment that is.
+    fn dress(&mut self) -> Result<(), Errno> {
         let (top, upper) = (self.tree.dir(b"")?, self.dir("upper")?);
         let root = fstat(&top)?;
-        mknodat(&upper, STATE_DIR, FileType::CharacterDevice, Mode::empty(), 0)?;
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec { tv_sec: root.st_mtime, tv_nsec: root.st_mtime_nsec as _ },
@@ -94,8 +106,11 @@ impl Upper {
             let _ = xattr::mark_copied(&xattr::place(upper.as_fd(), b"."));
         }
         chmod_handle(upper.as_fd(), root.st_mode & 0o7777)?;
-        // Nobody else has a reason to change this one, while an overlay works in `work`.
-        let gone = fstat(self.dir("gone")?)?;
+        // Nobody else has a reason to change this one, while an overlay works in `work`. To set its
+        // mode is to set its `ctime`.
+        let gone = self.dir("gone")?;
+        chmod_handle(gone.as_fd(), 0o700)?;
+        let gone = fstat(gone)?;
         self.birth = Timespec { tv_sec: gone.st_ctime, tv_nsec: gone.st_ctime_nsec as _ };
         Ok(())
     }
@@ -165,6 +180,13 @@ impl Upper {
         self.discards = false;
         Ok(())
     }
+
+    /// The same, where nobody has anything of it open: it may be used again.
+    pub(super) fn discard_reusable(&mut self) -> Result<(), Errno> {
+        self.tree.staging().discard_reusable(self.name.as_bytes())?;
+        self.discards = false;
+        Ok(())
+    }
 }
 
 impl Drop for Upper {
@@ -173,6 +195,11 @@ impl Drop for Upper {
             let _ = self.discard();
         }
     }
+}
+
+fn make(tree: &Tree, name: &str) -> Result<OwnedFd, Errno> {
+    mkdirat(tree.staging().handle(), name, Mode::RWXU)?;
+    openat(tree.staging().handle(), name, DIRECTORY, Mode::empty())
 }
 
 /// Gives `upper` what the root wears, and to its owner.

@@ -220,12 +220,13 @@ impl From<Errno> for Failed {
 }
 
 fn kind_of(kind: FileType, stat: &Stat) -> Kind {
+    if is_whiteout(stat) { Kind::Whiteout } else { Kind::Other(kind) }
+}
+
+/// Whether it says that something is to be removed.
+pub(super) fn is_whiteout(stat: &Stat) -> bool {
     let device = (major(stat.st_rdev), minor(stat.st_rdev));
-    if kind == FileType::CharacterDevice && device == (0, 0) {
-        Kind::Whiteout
-    } else {
-        Kind::Other(kind)
-    }
+    kind(stat) == FileType::CharacterDevice && device == (0, 0)
 }
 
 fn cannot_read(path: &RelPath, errno: Errno) -> Error {

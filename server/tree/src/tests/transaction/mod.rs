@@ -8,6 +8,7 @@ mod links;
 mod outputs;
 mod overlay;
 mod permissions;
+mod spare;
 mod unchanged;
 mod undo;
 
