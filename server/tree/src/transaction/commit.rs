@@ -153,8 +153,8 @@ impl Mutation for Commit {
             upper: upper.as_fd(),
         };
         let (verdict, changes) = preparation.judge(&self.report)?;
-        preparation.settle(&verdict)?;
-        let steps = preparation.script(&verdict)?;
+        let other = preparation.settle(&verdict)?;
+        let steps = preparation.script(&verdict, &other)?;
         preparation.note_content(&verdict, effects)?;
         self.ready = Some(Ready { steps, changes });
         if let Some(intent) = self.intent() {

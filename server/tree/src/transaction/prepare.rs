@@ -1,7 +1,7 @@
 //! What is done before a commit changes anything that anybody can see.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::{Mutex, PoisonError},
 };
@@ -70,7 +70,7 @@ impl Preparation<'_> {
     }
 
     /// Makes what is in the upper directory what it is to be.
-    pub(super) fn settle(&self, verdict: &Verdict) -> Result<(), Error> {
+    pub(super) fn settle(&self, verdict: &Verdict) -> Result<HashSet<usize>, Error> {
         let settler = Settler {
             contents: self.contents,
             verdict,
@@ -79,16 +79,22 @@ impl Preparation<'_> {
             tree: Folder::new(self.root),
             copy: self.terms.copy,
             copied: HashMap::new(),
+            other: HashSet::new(),
         };
         settler.settle(self.units)
     }
 
-    /// The steps.
-    pub(super) fn script(&self, verdict: &Verdict) -> Result<Vec<Step>, Error> {
+    /// The steps; `other` is what [`Preparation::settle`] returned.
+    pub(super) fn script(
+        &self,
+        verdict: &Verdict,
+        other: &HashSet<usize>,
+    ) -> Result<Vec<Step>, Error> {
         let gone = self.transaction.dir("gone").map_err(of_all("cannot open what it changed"))?;
         let scribe = Scribe {
             contents: self.contents,
             verdict,
+            other,
             birth: self.transaction.birth(),
             touch: self.terms.unchanged == Unchanged::Touch,
             upper: Folder::new(self.upper),

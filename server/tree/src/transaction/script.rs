@@ -33,6 +33,8 @@ struct Wish {
 pub(super) struct Scribe<'a> {
     pub contents: &'a Contents,
     pub verdict: &'a Verdict,
+    /// Entries that are another file than they were found to be.
+    pub other: &'a HashSet<usize>,
     pub birth: Timespec,
     pub touch: bool,
     pub upper: Folder<'a>,
@@ -52,7 +54,7 @@ impl Scribe<'_> {
         for (unit, fate) in units.iter().zip(&self.verdict.fates) {
             let entry = &self.contents.entries[unit.entry];
             let moves = self.moves.len();
-            self.unit(entry, *fate).map_err(|errno| {
+            self.unit(unit.entry, entry, *fate).map_err(|errno| {
                 Error::io(entry.path.for_syscall(), "cannot prepare its place", errno)
             })?;
             let moved = self.moves.len() > moves && !matches!(fate, Fate::Keep { .. });
@@ -75,7 +77,7 @@ impl Scribe<'_> {
         Ok([self.opening, before, self.moves, after, self.closing].concat())
     }
 
-    fn unit(&mut self, entry: &Entry, fate: Fate) -> Result<(), Errno> {
+    fn unit(&mut self, index: usize, entry: &Entry, fate: Fate) -> Result<(), Errno> {
         let path = entry.path.clone();
         match fate {
             Fate::Nothing | Fate::Merge { .. } => {}
@@ -86,11 +88,11 @@ impl Scribe<'_> {
                 }
             }
             Fate::Create => {
-                let inode = self.placed(entry)?;
+                let inode = self.placed(index, entry)?;
                 self.moves.push(Step::Create { path, inode });
             }
             Fate::Replace { there } => {
-                let inode = self.placed(entry)?;
+                let inode = self.placed(index, entry)?;
                 self.loosen(&path, &there)?;
                 let slot = self.slot();
                 self.moves.push(Step::Replace { path, inode, old: there.st_ino, slot });
@@ -111,7 +113,10 @@ impl Scribe<'_> {
 
     /// Which thing is placed. A directory that its owner may not write to cannot be moved by him
     /// (its `..` changes): it is closed when it is in its place.
-    fn placed(&mut self, entry: &Entry) -> Result<u64, Errno> {
+    fn placed(&mut self, index: usize, entry: &Entry) -> Result<u64, Errno> {
+        if !entry.is_directory() && !self.other.contains(&index) {
+            return Ok(entry.stat.st_ino);
+        }
         let (dir, name) = self.upper.of(&entry.path)?;
         let inode = inode_at((dir, name))?.ok_or(Errno::NOENT)?;
         if entry.is_directory() && is_closed((dir, name), entry.mode(), Access::WRITE_OK)? {

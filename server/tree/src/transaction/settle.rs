@@ -1,7 +1,7 @@
 //! Making what is in an upper directory what it is to be in the tree, before any of it gets there.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     os::fd::{AsFd as _, BorrowedFd},
 };
@@ -38,10 +38,13 @@ pub(super) struct Settler<'a> {
     pub copy: bool,
     /// Where a file of several names was copied to first.
     pub copied: HashMap<u64, RelPath>,
+    /// Entries that are another file than they were.
+    pub other: HashSet<usize>,
 }
 
 impl Settler<'_> {
-    pub(super) fn settle(mut self, units: &[Unit]) -> Result<(), Error> {
+    /// Returns the entries that have become another file than the one that was found there.
+    pub(super) fn settle(mut self, units: &[Unit]) -> Result<HashSet<usize>, Error> {
         for (unit, fate) in units.iter().zip(&self.verdict.fates) {
             if !matches!(fate, Fate::Create | Fate::Replace { .. }) {
                 continue;
@@ -58,7 +61,7 @@ impl Settler<'_> {
                 })?;
             }
         }
-        Ok(())
+        Ok(self.other)
     }
 
     fn entry(&mut self, index: usize, entry: &Entry) -> Result<(), Errno> {
@@ -75,6 +78,7 @@ impl Settler<'_> {
             Kind::Other(_) => {}
         }
         if let Some((path, inode)) = self.verdict.links.get(&index) {
+            self.other.insert(index);
             match self.link(entry, path, *inode) {
                 // One that may not have (more) links: the command's own will do.
                 Err(Errno::PERM | Errno::MLINK) => {}
@@ -85,7 +89,11 @@ impl Settler<'_> {
             return Ok(());
         }
         if self.copy {
+            self.other.insert(index);
             return self.copy(entry);
+        }
+        if !entry.marked {
+            return Ok(());
         }
         let (dir, name) = self.upper.of(&entry.path)?;
         xattr::strip(&xattr::place(dir, name))

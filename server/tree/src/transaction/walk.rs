@@ -42,6 +42,8 @@ pub(super) struct Entry {
     pub kind: Kind,
     /// As it was found: a directory's mode may have been opened since.
     pub stat: Stat,
+    /// Whether overlayfs may have left a mark on it, if it is no directory.
+    pub marked: bool,
     /// The attributes of a directory that overlayfs copied from the tree.
     pub dress: Option<xattr::Dress>,
     /// The index after the last entry below it.
@@ -158,7 +160,8 @@ impl Walk<'_> {
     fn enter(&mut self, path: RelPath, stat: Stat) -> Result<Level, Error> {
         let index = self.entries.len();
         let kind = Kind::Directory { opaque: false };
-        self.entries.push(Entry { path: path.clone(), kind, stat, dress: None, end: 0 });
+        let entry = Entry { path: path.clone(), kind, stat, marked: true, dress: None, end: 0 };
+        self.entries.push(entry);
         let left = match self.read(index) {
             Ok(left) => left,
             Err(Failed::Errno(_)) if !self.of_upper => Vec::new(),
@@ -171,6 +174,7 @@ impl Walk<'_> {
     fn read(&mut self, index: usize) -> Result<Vec<(RelPath, Stat)>, Failed> {
         let path = self.entries[index].path.clone();
         let dir = open_below(self.base, path.as_bytes())?;
+        let mut impure = true;
         if self.of_upper {
             let mode = self.entries[index].mode();
             if mode & OPEN != OPEN {
@@ -179,6 +183,7 @@ impl Walk<'_> {
             let found = xattr::look(&xattr::place(dir.as_fd(), b"."))?;
             self.entries[index].kind = Kind::Directory { opaque: found.opaque };
             self.entries[index].dress = found.dress;
+            impure = found.impure;
         }
         let mut names = trash::list(dir.as_fd())?;
         names.sort_unstable();
@@ -196,6 +201,8 @@ impl Walk<'_> {
                 other => self.entries.push(Entry {
                     path,
                     kind: kind_of(other, &stat),
+                    // A second name of a marked file makes no directory impure.
+                    marked: impure || stat.st_nlink > 1,
                     stat,
                     dress: None,
                     end: self.entries.len() + 1,

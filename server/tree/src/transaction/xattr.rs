@@ -15,6 +15,9 @@ const OVERLAY: &[u8] = b"user.overlay.";
 /// On a directory that is not merged with what is there.
 const OPAQUE: &str = "user.overlay.opaque";
 
+/// On a directory in which there may be something that overlayfs copied from the tree.
+const IMPURE: &[u8] = b"user.overlay.impure";
+
 /// On all that overlayfs copied from the tree, with everything that it had there.
 const COPIED: &str = "user.overlay.origin";
 
@@ -38,6 +41,8 @@ pub(super) type Dress = Vec<(Vec<u8>, Vec<u8>)>;
 pub(super) struct Found {
     /// Overlayfs marked it as one that is not merged.
     pub opaque: bool,
+    /// There may be something in it that overlayfs has marked.
+    pub impure: bool,
     /// What it wears, if overlayfs copied it from the tree: one that was made by hand wears nothing
     /// that anybody chose.
     pub dress: Option<Dress>,
@@ -48,8 +53,9 @@ pub(super) fn look(place: &[u8]) -> Result<Found, Errno> {
     let names = names(place)?;
     let has = |wanted: &[u8]| names.iter().any(|name| name == wanted);
     let opaque = has(OPAQUE.as_bytes()) && is_opaque(place)?;
-    let dress = if has(COPIED.as_bytes()) { Some(worn(place, names)?) } else { None };
-    Ok(Found { opaque, dress })
+    let (impure, copied) = (has(IMPURE), has(COPIED.as_bytes()));
+    let dress = if copied { Some(worn(place, names)?) } else { None };
+    Ok(Found { opaque, impure, dress })
 }
 
 fn worn(place: &[u8], mut names: Vec<Vec<u8>>) -> Result<Dress, Errno> {

@@ -148,6 +148,11 @@ fn wear(path: &Path, name: &str, value: &[u8]) {
 /// An attribute as overlayfs leaves it.
 fn mark(path: &Path, name: &str, value: &[u8]) {
     lsetxattr(path, format!("user.overlay.{name}"), value, XattrFlags::empty()).unwrap();
+    // As overlayfs notes it of the directory, where it makes such a thing there.
+    let above = path.parent().filter(|_| name == "origin");
+    if let Some(above) = above {
+        lsetxattr(above, "user.overlay.impure", b"y", XattrFlags::empty()).unwrap();
+    }
 }
 
 fn device(path: &Path, major: u32, minor: u32) {
