@@ -143,6 +143,23 @@ fn processes_that_stay_are_told_of() {
 }
 
 #[test]
+fn what_processes_that_stay_write_later_is_not_in_the_tree() {
+    let root = Root::new();
+    let done = script(
+        &root,
+        "",
+        "mkdir -p d/e; echo 1 > d/e/f; mkfifo $BESIDE/go
+        { read go; echo 2 >> d/e/f; echo 2 > d/late; cd d/e; echo 2 > late; echo > $BESIDE/done; } \
+            < $BESIDE/go > /dev/null 2>&1 &",
+    );
+    assert!(done.succeeded() && done.stderr.contains("background"), "{done}");
+    fs::write(root.outside("go"), "go\n").unwrap();
+    until("it has written", || is_there(root.outside("done")));
+    assert_eq!(root.read("d/e/f"), "1\n");
+    assert!(!is_there(root.at("d/late")) && !is_there(root.at("d/e/late")));
+}
+
+#[test]
 fn what_is_written_outside_of_the_root_is_written_at_once() {
     let root = Root::new();
     let done = script(&root, "", "echo 1 > $BESIDE/outside; echo 2 > inside; exit 1");

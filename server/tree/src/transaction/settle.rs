@@ -8,8 +8,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, linkat, mkdirat, openat, renameat,
-        statat, unlinkat,
+        AtFlags, Gid, Mode, OFlags, Stat, Uid, chownat, fchmod, fstat, linkat, mkdirat, openat,
+        renameat, statat, unlinkat,
     },
     io::Errno,
 };
@@ -21,11 +21,19 @@ use super::{
     walk::{self, Contents, Entry, Folder, Kind},
     xattr,
 };
-use crate::{content, error::Error, path::RelPath, tree::chmod_handle};
+use crate::{
+    content,
+    error::Error,
+    path::RelPath,
+    tree::{DIRECTORY, chmod_handle},
+};
 
 /// The name in the transaction's directory of what is about to be renamed over something in
 /// `upper`.
 const FRESH: &str = "fresh";
+
+/// What the names there begin with of directories that were replaced.
+const STALE: &str = "stale-";
 
 pub(super) struct Settler<'a> {
     pub contents: &'a Contents,
@@ -34,7 +42,7 @@ pub(super) struct Settler<'a> {
     pub top: BorrowedFd<'a>,
     pub upper: Folder<'a>,
     pub tree: Folder<'a>,
-    /// Place copies of files.
+    /// Place copies of files, in directories of their own.
     pub copy: bool,
     /// Where a file of several names was copied to first.
     pub copied: HashMap<u64, RelPath>,
@@ -74,7 +82,12 @@ impl Settler<'_> {
                     done => done,
                 };
             }
-            Kind::Directory { .. } => return self.directory(entry),
+            Kind::Directory { .. } => {
+                if self.copy {
+                    self.fresh_directory(index, entry)?;
+                }
+                return self.directory(entry);
+            }
             Kind::Other(_) => {}
         }
         if let Some((path, inode)) = self.verdict.links.get(&index) {
@@ -109,6 +122,31 @@ impl Settler<'_> {
         let handle = openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
         set_mtime(handle.as_fd(), entry.mtime())?;
         chmod_handle(handle.as_fd(), entry.mode())
+    }
+
+    /// Has all in the directory `entry` move to a new one, which nobody else stands in: who still
+    /// sees the old one through an overlay would else write to the tree when it is there.
+    fn fresh_directory(&mut self, index: usize, entry: &Entry) -> Result<(), Errno> {
+        mkdirat(self.top, FRESH, Mode::RWXU)?;
+        let flags = DIRECTORY | OFlags::NOFOLLOW;
+        let fresh = openat(self.top, FRESH, flags, Mode::empty())?;
+        let (parent, name) = self.upper.of(&entry.path)?;
+        let old = openat(parent, name, flags, Mode::empty())?;
+        let (below, mut at) = (self.contents.below(index), index + 1);
+        while below.contains(&at) {
+            let child = &self.contents.entries[at];
+            at = child.end;
+            if child.kind != Kind::Whiteout
+                && let Some((_, name)) = child.path.split()
+            {
+                renameat(&old, name, &fresh, name)?;
+            }
+        }
+        own_as(fresh.as_fd(), &entry.stat)?;
+        xattr::copy(&xattr::place(parent, name), &xattr::place(self.top, FRESH.as_bytes()))?;
+        chmod_handle(fresh.as_fd(), entry.mode() | walk::OPEN)?;
+        renameat(parent, name, self.top, format!("{STALE}{index}"))?;
+        renameat(self.top, FRESH, parent, name)
     }
 
     /// Has `entry` be a link of what is at `path` in the tree.
@@ -148,15 +186,22 @@ impl Settler<'_> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let to: File = openat(self.top, FRESH, flags, Mode::RUSR | Mode::WUSR)?.into();
         content::copy(&from, &to, entry.stat.st_size as u64)?;
-        let (uid, gid) = (entry.stat.st_uid, entry.stat.st_gid);
-        let made = fstat(&to)?;
-        if (made.st_uid, made.st_gid) != (uid, gid) {
-            fchown(&to, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-        }
+        own_as(to.as_fd(), &entry.stat)?;
         xattr::copy(&xattr::place(dir, name), &xattr::place(self.top, FRESH.as_bytes()))?;
         fchmod(&to, Mode::from_raw_mode(entry.mode()))?;
         set_mtime(to.as_fd(), entry.mtime())
     }
+}
+
+/// Gives what was made the owners of what it is made after.
+fn own_as(made: BorrowedFd<'_>, like: &Stat) -> Result<(), Errno> {
+    let now = fstat(made)?;
+    if (now.st_uid, now.st_gid) == (like.st_uid, like.st_gid) {
+        return Ok(());
+    }
+    let (uid, gid) = (Uid::from_raw(like.st_uid), Gid::from_raw(like.st_gid));
+    // The handle of a directory may be one that only names it.
+    chownat(made, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
 }
 
 /// Opens a file whose owner may have closed it to himself.

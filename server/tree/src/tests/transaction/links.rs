@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use rustix::fs::{OFlags, openat};
+
 use super::*;
 
 fn linked(root: &Root, names: &[&str]) {
@@ -76,6 +78,38 @@ fn copied_it_is_out_of_reach_of_who_still_writes() {
         assert_eq!(root.mode(name), 0o750, "{name}");
     }
     assert_eq!(xattrs(&root.path("d/f")).into_keys().collect::<Vec<_>>(), ["user.mine"]);
+}
+
+#[test]
+fn copied_its_directories_are_out_of_reach_as_well() {
+    let root = Root::new();
+    fs::create_dir(root.path("old")).unwrap();
+    root.write("old/f", "old");
+    let tx = root.begin();
+    tx.write("d/e/f", "new");
+    tx.whiteout("d/e/gone");
+    tx.opaque("old");
+    tx.write("old/g", "new");
+    lsetxattr(tx.path("d/e"), "user.mine", b"1", XattrFlags::empty()).unwrap();
+    for name in ["d/e", "d"] {
+        chmod(&tx.path(name), 0o2750);
+        set_mtime(&tx.path(name), 1_100_000_000);
+    }
+    let open = |name: &&str| fs::File::open(tx.path(name)).unwrap();
+    let stands = ["d", "d/e", "old"].each_ref().map(open);
+    let copy = CommitTerms { copy: true, ..terms() };
+    root.commit(tx, copy, Others::default()).unwrap();
+    for stand in &stands {
+        let flags = OFlags::WRONLY | OFlags::CREATE;
+        let _ = openat(stand, "late", flags, Mode::from_raw_mode(0o600));
+    }
+    assert_eq!(root.names("d"), ["e"]);
+    assert_eq!((root.names("d/e"), root.names("old")), (vec!["f".into()], vec!["g".into()]));
+    for name in ["d/e", "d"] {
+        assert_eq!(mtime(&root.path(name)), 1_100_000_000_000_000_005, "{name}");
+        assert_eq!(root.mode(name), 0o2750, "{name}");
+    }
+    assert_eq!(xattrs(&root.path("d/e")).into_keys().collect::<Vec<_>>(), ["user.mine"]);
 }
 
 #[test]
