@@ -11,12 +11,13 @@ use rustix::fs::OFlags;
 use super::{
     CommitTerms, History, Report,
     intent::Intent,
+    judge::Fate,
     plan::{Planner, Unit},
     prepare::Preparation,
     record,
     step::{Stage, Step},
     upper::{Upper, of_all},
-    walk::Contents,
+    walk::{Contents, is_directory},
 };
 use crate::{
     error::Error,
@@ -48,6 +49,9 @@ pub struct Commit {
 struct Ready {
     steps: Vec<Step>,
     changes: Vec<Change>,
+    /// Whether a directory takes the place of something, or something that of a directory: two acts
+    /// where nothing can be exchanged.
+    swaps: bool,
 }
 
 impl Ready {
@@ -55,7 +59,7 @@ impl Ready {
     fn is_stepwise(&self) -> bool {
         let mut essential = self.steps.iter().filter(|step| step.is_essential());
         let first = essential.next();
-        first.is_some_and(Step::is_compound) || essential.next().is_some()
+        self.swaps || first.is_some_and(Step::is_compound) || essential.next().is_some()
     }
 }
 
@@ -156,7 +160,11 @@ impl Mutation for Commit {
         let other = preparation.settle(&verdict)?;
         let steps = preparation.script(&verdict, &other)?;
         preparation.note_content(&verdict, effects)?;
-        self.ready = Some(Ready { steps, changes });
+        let swaps = units.iter().zip(&verdict.fates).any(|(unit, fate)| {
+            matches!(fate, Fate::Replace { there }
+                if is_directory(there) || contents.entries[unit.entry].is_directory())
+        });
+        self.ready = Some(Ready { steps, changes, swaps });
         if let Some(intent) = self.intent() {
             record::write(&self.upper, &self.terms.author, &intent, effects)?;
         }
@@ -169,7 +177,9 @@ impl Mutation for Commit {
     }
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
-        let Some(Ready { steps, changes }) = self.ready.take() else { return Err(Fault::Moved) };
+        let Some(Ready { steps, changes, .. }) = self.ready.take() else {
+            return Err(Fault::Moved);
+        };
         let root = tree.dir(b"").map_err(of_all("cannot open the build root"))?;
         let dir = |name| self.upper.dir(name).map_err(of_all("cannot open what it changed"));
         let (upper, gone) = (dir("upper")?, dir("gone")?);

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use rustix::{
     fs::{
         AtFlags, CWD, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
-        chownat, fstat, openat, renameat_with, statat, unlinkat, utimensat,
+        chownat, fstat, linkat, openat, renameat, renameat_with, statat, unlinkat, utimensat,
     },
     io::Errno,
 };
@@ -166,10 +166,14 @@ impl<'s> Stage<'s> {
             Err(errno) if errno == Errno::NOENT || cannot_exchange(errno) => {}
             done => return done,
         }
+        if rename_over(upper, tree, gone)? {
+            return Ok(());
+        }
         match rename_new(tree, gone) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno),
         }
+        crate::fault::point("replace.between")?;
         rename_new(upper, tree)
     }
 
@@ -190,8 +194,14 @@ impl<'s> Stage<'s> {
         let slot = slot.to_string();
         let gone = (self.gone, slot.as_bytes());
         let placed = has(tree, inode)?;
-        if is_there(gone)? {
+        if let Some(old) = inode_at(gone)? {
+            if has(tree, old)? {
+                return unlinkat(gone.0, gone.1, AtFlags::empty());
+            }
             if placed {
+                if rename_over(gone, tree, upper)? {
+                    return Ok(());
+                }
                 rename_new(tree, upper)?;
             }
             return rename_new(gone, tree);
@@ -289,6 +299,25 @@ fn exchange(a: At<'_>, b: At<'_>) -> Result<(), Errno> {
     #[cfg(test)]
     crate::fault::point("exchange").map_err(|_| Errno::INVAL)?;
     renameat_with(a.0, a.1, b.0, b.1, RenameFlags::EXCHANGE)
+}
+
+/// Has `new` take the place of what is `there`, which is kept as `aside`, so that something always
+/// is there. `false`, and nothing has happened, where that cannot be: a directory has no two names.
+fn rename_over(new: At<'_>, there: At<'_>, aside: At<'_>) -> Result<bool, Errno> {
+    match linkat(there.0, there.1, aside.0, aside.1, AtFlags::empty()) {
+        Ok(()) => {}
+        // Kept before.
+        Err(Errno::EXIST) if inode_at(aside)? == inode_at(there)? => {}
+        Err(_) => return Ok(false),
+    }
+    crate::fault::point("replace.between")?;
+    match renameat(new.0, new.1, there.0, there.1) {
+        Ok(()) => Ok(true),
+        Err(failed) => {
+            unlinkat(aside.0, aside.1, AtFlags::empty())?;
+            if failed == Errno::NOTDIR || failed == Errno::ISDIR { Ok(false) } else { Err(failed) }
+        }
+    }
 }
 
 fn cannot_exchange(errno: Errno) -> bool {

@@ -39,6 +39,11 @@ fn the_process_that_is_killed() {
         recover(&root.tree, &fs::read(intent).unwrap()).unwrap();
         return;
     }
+    if let Some(what) = std::env::var_os(ACT).filter(|act| act == "file" || act == "directory") {
+        fault::fail("exchange", 0);
+        root.commit_plainly(lone(&root, what == "directory"));
+        return;
+    }
     let tx = rich(&root);
     let mut commit = Commit::new(tx.upper, terms(), Box::new(Others::default()));
     commit.prepare(&root.tree, &mut Effects::new(false)).unwrap();
@@ -112,6 +117,33 @@ fn killed_before_the_mark_it_is_done_and_after_it_left_alone() {
     let later = root.snapshot();
     assert_eq!(recover(&root.tree, &intent.unwrap()).unwrap(), Recovered::Nothing);
     assert_same(&root.snapshot(), &later, "after the mark");
+}
+
+/// A transaction that replaces one thing, `d/f` or `d` itself.
+fn lone(root: &Root, directory: bool) -> Tx {
+    fs::create_dir(root.path("d")).unwrap();
+    root.write("d/f", "old");
+    let tx = root.begin();
+    if directory {
+        tx.opaque("d");
+    }
+    tx.write("d/f", "new");
+    tx
+}
+
+#[test]
+fn killed_where_nothing_can_be_exchanged_a_lone_thing_is_not_lost() {
+    for what in ["file", "directory"] {
+        let (outside, _) = place();
+        assert!(killed(outside.path(), what, "replace.between:1"), "{what}");
+        let root = open(outside.path());
+        assert!(what == "directory" || root.read("d/f") == "old");
+        recover_all(&root.tree).unwrap();
+        let left = root.tree.staging().leftovers(true).unwrap();
+        left.iter().for_each(|name| root.tree.staging().delete(name).unwrap());
+        root.assert_staging_empty();
+        assert_eq!(root.read("d/f"), if what == "file" { "old" } else { "new" }, "{what}");
+    }
 }
 
 #[test]
