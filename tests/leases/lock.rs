@@ -42,6 +42,24 @@ fn mutations_of_others_wait_and_those_of_the_command_do_not() {
 }
 
 #[test]
+fn a_transaction_waits_for_leases_only_where_it_changes_something() {
+    let root = Root::new();
+    root.run("mkdir -p d/sub e").ok();
+    let one = Holder::waiting(&root, "one", "lock d/sub", "onewriter run -- touch d/sub/own");
+    one.runs();
+    root.run("run --timeout 5 -- touch e/f d/f").ok();
+    // Each under its own lease: nobody is in the other's way.
+    let two = Holder::waiting(&root, "two", "lock e", "onewriter run -- touch e/own");
+    two.runs();
+    two.ends().ok();
+    let stranger = root.client().start("run -- touch d/sub/f");
+    until_waiting(&root, 1);
+    one.ends().ok();
+    stranger.done().ok();
+    assert!(["d/sub/own", "d/sub/f", "d/f", "e/f", "e/own"].iter().all(|f| root.at(f).exists()));
+}
+
+#[test]
 fn shared_leases_are_held_together() {
     let root = Root::new();
     let one = Holder::start(&root, "one", "lock --shared d");

@@ -85,12 +85,14 @@ impl Engine {
     /// A path's real place; and that of a symbolic link at its end, which may be replaced.
     fn places(&self, subject: &Subject, access: Access) -> Result<Claims, Error> {
         let Subject::Path(path) = subject else {
-            return Ok([Claim { subject: subject.clone(), access }].into_iter().collect());
+            return Ok([Claim { subject: subject.clone(), access, below: true }]
+                .into_iter()
+                .collect());
         };
         let place = |last| self.tree().canonicalize(path, last);
         let mut places = vec![place(Last::Follow)?, place(Last::Keep)?];
         places.dedup();
-        let claim = |path| Claim { subject: Subject::Path(path), access };
+        let claim = |path| Claim { subject: Subject::Path(path), access, below: true };
         Ok(places.into_iter().map(claim).collect())
     }
 
@@ -184,6 +186,7 @@ fn claims_of(mutation: &mut dyn Mutation) -> Claims {
     let claim = |claim: mutation::Claim<'_>| Claim {
         subject: Subject::Path(claim.path.clone()),
         access: claim.access,
+        below: claim.access == Access::Exclusive,
     };
     mutation.claims().into_iter().map(claim).collect()
 }

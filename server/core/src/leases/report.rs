@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 use onewriter_tree::mutation::Access;
 use tokio::time::Instant;
 
-use super::{Subject, Token, order, state::Entry};
+use super::{Claims, Subject, Token, order, state::Entry, subject::clash};
 use crate::locks::{Holding, Owner};
 
 /// A lease that somebody holds.
@@ -83,13 +83,22 @@ pub(super) fn circle(entries: &[Entry], way: &[usize]) -> String {
     let mut text = String::new();
     for (step, &at) in way.iter().enumerate() {
         let entry = &entries[at];
-        let own = entry.claims.first().map(|claim| claim.subject.to_string()).unwrap_or_default();
         let next = way.get(step + 1).map(|&next| &entries[next]);
+        // Of many claims, those that are in each other's way.
+        let first = |claims: &Claims| claims.first().map(|claim| claim.subject.to_string());
+        let met = next.and_then(|next| clash(&entry.claims, &next.claims));
+        let met = met.map(|(own, other)| (own.subject.to_string(), other.subject.to_string()));
+        let (own, held) = match met {
+            Some((own, held)) => (own, Some(held)),
+            None => (
+                first(&entry.claims).unwrap_or_default(),
+                next.and_then(|next| first(&next.claims)),
+            ),
+        };
         match (entry.is_held(), next) {
             (true, Some(_)) => text.push_str("; under that lease "),
             (true, None) => text.push_str("; that is the lease under which the first one runs"),
             (false, Some(next)) if next.is_held() => {
-                let held = next.claims.first().map(|claim| claim.subject.to_string());
                 let held = held.filter(|held| *held != own).unwrap_or_default();
                 let gap = if held.is_empty() { "" } else { " as " };
                 let (who, other) = (&entry.owner, &next.owner);

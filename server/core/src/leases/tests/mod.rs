@@ -32,7 +32,7 @@ fn name(name: &str) -> Subject {
 }
 
 fn claim(subject: Subject, access: Access) -> Claim {
-    Claim { subject, access }
+    Claim { subject, access, below: true }
 }
 
 fn wanted(pid: u32, claim: Claim, under: &[Token]) -> Wanted {
