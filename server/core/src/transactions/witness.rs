@@ -1,6 +1,6 @@
 //! What a commit asks about others.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use onewriter_tree::{RelPath, transaction::History};
 
@@ -13,12 +13,12 @@ pub(super) struct Witness {
     /// The turns of others that it gives way to, if it does.
     turns: Option<Arc<LockTable>>,
     /// Where it has a turn itself.
-    own: Vec<RelPath>,
+    own: HashSet<RelPath>,
 }
 
 impl Witness {
     pub(super) fn new(watch: Watch, turns: Option<Arc<LockTable>>, own: Vec<RelPath>) -> Self {
-        Self { watch, turns, own }
+        Self { watch, turns, own: own.into_iter().collect() }
     }
 
     fn whose_turn(&self, path: &RelPath) -> Option<String> {
