@@ -11,7 +11,9 @@
 //! comes to commit for the first time on such a path gives way to the one whose turn it is, and
 //! queues; so a turn is in vain only where a plain mutation comes between. Turns are locks in a
 //! table of their own. Whoever waits for one holds nothing, and whoever has one waits for locks
-//! that are held for a commit's time only; so there is no deadlock.
+//! that are held for a commit's time only; so there is no deadlock. But for leases: their holder may
+//! run a command that waits for the turn. A commit that waits for a lease therefore gives up its
+//! turn, and may conflict again.
 
 mod author;
 mod history;
@@ -21,13 +23,19 @@ mod register;
 mod tests;
 mod witness;
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::PathBuf,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use onewriter_tree::{
     Reason, RelPath,
     mutation::{Access, Change, Mutation as _, Unchanged},
     transaction::{Commit, CommitTerms, Conflict, Report, Upper},
 };
+use tokio::time::sleep;
 
 pub use self::register::Underway;
 pub(crate) use self::{history::History, recovery::recover, register::Register};
@@ -103,6 +111,9 @@ impl From<Refusal> for NotCommitted {
     }
 }
 
+/// How often a commit that has a turn looks whether it waits for a lease.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// What status and journal may call a transaction.
 const METHODS: [&str; 5] = ["run", "publish", "batch", "once", "transaction"];
 
@@ -146,6 +157,27 @@ impl Engine {
             Err(error) => Err(lock_timeout_at(error, first)),
         }
     }
+
+    /// What becomes of a `commit`, which has the turn until it has to wait for a lease.
+    async fn with_turn<T>(
+        &self,
+        mut turn: Option<LockGuard>,
+        caller: &Caller,
+        commit: impl Future<Output = T>,
+    ) -> T {
+        let mut commit = pin!(commit);
+        while turn.is_some() {
+            tokio::select! {
+                biased;
+                done = &mut commit => return done,
+                () = sleep(LOOK) => {
+                    let mut waiting = self.leases().into_iter().flat_map(|lease| lease.waiters);
+                    turn = turn.filter(|_| waiting.all(|waiter| *waiter.owner != caller.owner));
+                }
+            }
+        }
+        commit.await
+    }
 }
 
 impl Transaction {
@@ -170,8 +202,7 @@ impl Transaction {
     /// # Errors
     /// [`NotCommitted`]; nothing has happened then.
     pub async fn commit(self, terms: Terms) -> Result<Committed, NotCommitted> {
-        let Self { upper, watch, mut caller, turn: _turn, after, listed: _listed, admitted, sweep } =
-            self;
+        let Self { upper, watch, mut caller, turn, after, listed: _listed, admitted, sweep } = self;
         let engine = Arc::clone(&sweep.0);
         caller.deadline = terms.deadline;
         let give_way = terms.give_way;
@@ -193,7 +224,8 @@ impl Transaction {
         });
         let commit = planned.await.ok_or_else(|| broken(b"."))?;
         let report = commit.report();
-        let done = engine.carry_out(caller.clone(), Box::new(commit), admitted).await;
+        let done = engine.carry_out(caller.clone(), Box::new(commit), admitted);
+        let done = engine.with_turn(turn, &caller, done).await;
         let report = std::mem::take(&mut *report.lock().unwrap_or_else(|e| e.into_inner()));
         engine.record_conflicts(&caller, &report.conflicts);
         match done {

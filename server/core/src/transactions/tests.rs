@@ -10,7 +10,7 @@ use onewriter_tree::{
 };
 
 use super::*;
-use crate::{Durability, journal::Query, locks::Owner};
+use crate::{Durability, journal::Query, leases::Subject, locks::Owner};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -58,7 +58,8 @@ impl Site {
         let source = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(source.path(), content).unwrap();
         let local = Source::Local { path: source.path().into(), consume: false };
-        let publish = Publish::new(path(to), local);
+        let mut publish = Publish::new(path(to), local);
+        publish.parents = true;
         self.engine.run(caller("other"), Box::new(publish)).await.unwrap();
     }
 
@@ -218,6 +219,32 @@ async fn of_twenty_that_change_one_file_none_is_lost_and_none_runs_for_ever() {
     assert!(most <= 2, "one ran {most} times: for the first time, and in its turn");
     assert!(site.engine.turns().is_idle());
     site.until_staging_is_empty().await;
+}
+
+/// One has the turn on `f` and waits for the lease on `d`, under which another waits for the turn.
+#[tokio::test]
+async fn a_turn_is_not_kept_from_who_has_a_lease_that_is_waited_for() {
+    let site = Site::new();
+    site.publish("d/f", "old").await;
+    let first = site.begin("first", &[path("f")]).await;
+    std::fs::write(site.upper(&first, "f"), "first").unwrap();
+    std::fs::create_dir(site.upper(&first, "d")).unwrap();
+    std::fs::write(site.upper(&first, "d/f"), "first").unwrap();
+    let on = Subject::Path(path("d"));
+    let lease = site.engine.lease(caller("lock"), on, Access::Exclusive, LIMIT).await.unwrap();
+    let second = async {
+        let under = Caller { leases: vec![lease.token()], ..caller("second") };
+        let second = site.engine.begin(under, String::new(), vec![path("f")]).await.unwrap();
+        std::fs::write(site.upper(&second, "f"), "second").unwrap();
+        second.commit(Terms { give_way: true, ..Terms::default() }).await.unwrap();
+        drop(lease);
+    };
+    let terms = || Terms { give_way: true, ..Terms::default() };
+    let both = async { tokio::join!(first.commit(terms()), second).0 };
+    let done = tokio::time::timeout(LIMIT / 4, both).await.expect("they wait for each other");
+    assert!(matches!(done, Err(NotCommitted::Conflicted(..))), "{done:?}");
+    assert_eq!((site.read("f"), site.read("d/f")), ("second".into(), "old".into()));
+    assert!(site.engine.turns().is_idle());
 }
 
 #[tokio::test]
