@@ -7,7 +7,7 @@
 //! a moment after; then a command runs once more than it had to.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -39,12 +39,18 @@ struct State {
 }
 
 /// Who changed a path last.
-#[derive(Debug)]
-struct Latest {
+#[derive(Clone, Debug)]
+struct Mark {
     at: u64,
     who: Arc<Owner>,
-    /// Whether all that was below it went with it.
-    uprooted: bool,
+}
+
+#[derive(Debug)]
+struct Latest {
+    change: Mark,
+    /// The last change with which all went that was below. What is made in its place later does
+    /// not bring that back.
+    uprooted: Option<Mark>,
 }
 
 /// One who wants to know what was changed since it came.
@@ -63,12 +69,19 @@ impl History {
         let mut state = self.lock();
         state.clock += 1;
         for change in changes.iter().filter(|change| change.outcome.is_change()) {
-            let latest = Latest {
-                at: state.clock,
-                who: Arc::clone(who),
-                uprooted: change.outcome == Outcome::Removed || change.other.is_some(),
-            };
-            state.latest.insert(change.path.as_bytes().to_vec(), latest);
+            let mark = Mark { at: state.clock, who: Arc::clone(who) };
+            let uproots = change.outcome == Outcome::Removed || change.other.is_some();
+            let uprooted = uproots.then(|| mark.clone());
+            match state.latest.entry(change.path.as_bytes().to_vec()) {
+                Entry::Vacant(new) => {
+                    new.insert(Latest { change: mark, uprooted });
+                }
+                Entry::Occupied(mut there) => {
+                    let there = there.get_mut();
+                    there.uprooted = uprooted.or(there.uprooted.take());
+                    there.change = mark;
+                }
+            }
         }
     }
 
@@ -92,7 +105,7 @@ impl State {
     fn forget(&mut self) {
         match self.since.first_key_value() {
             None => self.latest.clear(),
-            Some((&oldest, _)) => self.latest.retain(|_, latest| latest.at > oldest),
+            Some((&oldest, _)) => self.latest.retain(|_, latest| latest.change.at > oldest),
         }
     }
 }
@@ -115,21 +128,21 @@ impl transaction::History for Watch {
     /// What befell a directory on the way to it, befell the path.
     fn changed(&self, path: &RelPath) -> Option<String> {
         let state = self.history.lock();
-        let itself = state.latest.get(path.as_bytes());
+        let itself = state.latest.get(path.as_bytes()).map(|latest| &latest.change);
         let above = std::iter::successors(path.parent(), RelPath::parent)
-            .filter_map(|above| state.latest.get(above.as_bytes()))
-            .filter(|latest| latest.uprooted);
-        let found = itself.into_iter().chain(above).find(|latest| latest.at > self.since);
-        found.map(|latest| latest.who.to_string())
+            .filter_map(|above| state.latest.get(above.as_bytes())?.uprooted.as_ref());
+        let found = itself.into_iter().chain(above).find(|mark| mark.at > self.since);
+        found.map(|mark| mark.who.to_string())
     }
 
     fn changed_below(&self, path: &RelPath) -> Vec<(RelPath, String)> {
         let state = self.history.lock();
         let from = if path.is_root() { Vec::new() } else { [path.as_bytes(), b"/"].concat() };
         let below = state.latest.range(from.clone()..).take_while(|(at, _)| at.starts_with(&from));
-        let later = below.filter(|(at, latest)| !at.is_empty() && latest.at > self.since);
+        let below = below.map(|(at, latest)| (at, &latest.change));
+        let later = below.filter(|(at, mark)| !at.is_empty() && mark.at > self.since);
         later
-            .filter_map(|(at, latest)| Some((RelPath::parse(at).ok()?, latest.who.to_string())))
+            .filter_map(|(at, mark)| Some((RelPath::parse(at).ok()?, mark.who.to_string())))
             .collect()
     }
 }
@@ -181,6 +194,18 @@ mod tests {
         let to = Change { other: Some(path("a")), ..Change::new(&path("b"), Outcome::Created) };
         history.note(&who, &[to]);
         assert!(watch.changed(&path("b/f")).unwrap().contains("'moved'"));
+    }
+
+    #[test]
+    fn what_went_with_a_directory_is_not_back_when_that_is_made_again() {
+        let history = Arc::new(History::default());
+        let watch = history.watch();
+        note(&history, "clean", Outcome::Removed, "out");
+        let late = history.watch();
+        note(&history, "build", Outcome::Created, "out");
+        assert!(watch.changed(&path("out/f")).unwrap().contains("'clean'"));
+        assert!(watch.changed(&path("out")).unwrap().contains("'build'"));
+        assert!(late.changed(&path("out/f")).is_none());
     }
 
     #[test]
