@@ -226,8 +226,16 @@ impl Transaction {
         let report = commit.report();
         let done = engine.carry_out(caller.clone(), Box::new(commit), admitted);
         let done = engine.with_turn(turn, &caller, done).await;
-        let report = std::mem::take(&mut *report.lock().unwrap_or_else(|e| e.into_inner()));
-        engine.record_conflicts(&caller, &report.conflicts);
+        let mut report = std::mem::take(&mut *report.lock().unwrap_or_else(|e| e.into_inner()));
+        if !report.conflicts.is_empty() {
+            // On the pool, since a journal whose queue is full keeps its callers waiting.
+            let books = Arc::clone(&engine);
+            let record = move || {
+                books.record_conflicts(&caller, &report.conflicts);
+                report
+            };
+            report = engine.aside(record).await.ok_or_else(|| broken(b"."))?;
+        }
         match done {
             Ok(changes) => Ok(Committed { changes, report }),
             Err(refusal) if refusal.error.reason == Reason::Conflict => {

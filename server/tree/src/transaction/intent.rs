@@ -43,6 +43,11 @@ impl Intent {
     }
 }
 
+/// Whether a record was written by a daemon of a later version, which may have begun what it says.
+pub(super) fn is_of_another_make(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|version| *version > VERSION)
+}
+
 struct Writer(Vec<u8>);
 
 impl Writer {

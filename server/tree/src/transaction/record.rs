@@ -17,6 +17,7 @@ use rustix::{
 };
 
 use super::{
+    intent::is_of_another_make,
     recover::{Recovered, recover},
     upper::{PREFIX, Upper, of_all},
 };
@@ -76,7 +77,7 @@ pub fn recover_all(tree: &Tree) -> Result<Vec<Recovery>, Error> {
         match recover(tree, &intent) {
             Ok(outcome) => recovered.push(Recovery { name, author, outcome }),
             // It was never complete.
-            Err(error) if error.reason == Reason::Journal => {}
+            Err(error) if error.reason == Reason::Journal && !is_of_another_make(&intent) => {}
             Err(error) => {
                 let what = format!(
                     "{}: so transaction '{name}', in the middle of whose commit a daemon was \
@@ -96,12 +97,16 @@ type Record = (Vec<u8>, Vec<u8>);
 fn read(tree: &Tree, name: &str) -> Result<Option<Record>, Error> {
     let Some(upper) = Upper::find(tree, name)? else { return Ok(None) };
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(file) = openat(upper.top(), FILE, flags, Mode::empty()) else {
-        return Ok(None);
+    // Whatever else keeps it from being read: staging would be cleared of what the tree needs back.
+    let unreadable = |error: std::io::Error| {
+        Error::new(Reason::Io, b".", format!("cannot read the record of '{name}': {error}"))
+    };
+    let file = match openat(upper.top(), FILE, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        opened => opened.map_err(|errno| unreadable(errno.into()))?,
     };
     let mut bytes = Vec::new();
-    let read = File::from(file).read_to_end(&mut bytes);
-    read.map_err(|error| Error::new(Reason::Io, b".", format!("cannot read '{name}': {error}")))?;
+    File::from(file).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(split(&bytes))
 }
 

@@ -247,3 +247,25 @@ fn a_record_that_was_never_finished_says_that_nothing_has_happened() {
         assert_same(&root.snapshot(), &before, "nothing has happened");
     }
 }
+
+#[test]
+fn a_record_that_says_more_than_is_understood_is_not_taken_for_unfinished() {
+    let (outside, _) = place();
+    let (root, intent, _) = crash(outside.path(), "commit.step:9");
+    let name = root.names(".onewriter/staging").pop().unwrap();
+    let record = root.path(&format!(".onewriter/staging/{name}/intent"));
+    let whole = fs::read(&record).unwrap();
+    // A later version's.
+    let mut later = whole.clone();
+    later[whole.len() - intent.unwrap().len()] += 1;
+    fs::write(&record, later).unwrap();
+    recover_all(&root.tree).unwrap_err();
+    // One that cannot be opened.
+    fs::remove_file(&record).unwrap();
+    symlink(&record, &record).unwrap();
+    recover_all(&root.tree).unwrap_err();
+    fs::remove_file(&record).unwrap();
+    fs::write(&record, whole).unwrap();
+    assert_eq!(recover_all(&root.tree).unwrap().len(), 1);
+    assert_same(&root.snapshot(), &rich_result(), "when it can be read");
+}
