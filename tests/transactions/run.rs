@@ -143,6 +143,20 @@ fn processes_that_stay_are_told_of() {
 }
 
 #[test]
+fn a_daemon_that_is_started_meanwhile_is_no_process_that_stays() {
+    let root = Root::new();
+    let run = waiting(&root, "", "echo 2 > new");
+    root.daemon().kill();
+    go_on(&root);
+    until("it runs again", || processes(&root).len() == 2);
+    go_on(&root);
+    let done = run.done();
+    assert!(done.succeeded() && done.stderr.contains("again (1 of 3)"), "{done}");
+    assert!(!done.stderr.contains("background"), "{done}");
+    assert_eq!(root.read("new"), "2\n");
+}
+
+#[test]
 fn what_processes_that_stay_write_later_is_not_in_the_tree() {
     let root = Root::new();
     let done = script(
@@ -150,7 +164,7 @@ fn what_processes_that_stay_write_later_is_not_in_the_tree() {
         "",
         "mkdir -p d/e; echo 1 > d/e/f; mkfifo $BESIDE/go
         { read go; echo 2 >> d/e/f; echo 2 > d/late; cd d/e; echo 2 > late; echo > $BESIDE/done; } \
-            < $BESIDE/go > /dev/null 2>&1 &",
+            > /dev/null 2>&1 < $BESIDE/go &",
     );
     assert!(done.succeeded() && done.stderr.contains("background"), "{done}");
     fs::write(root.outside("go"), "go\n").unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::{
     io::{Errno, retry_on_intr},
-    process::{Pid, Signal, WaitOptions, getpid, kill_process, wait, waitpid},
+    process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait, waitpid},
 };
 
 use super::{
@@ -145,6 +145,8 @@ impl Running {
     }
 
     fn give_signals_back(&self) {
+        // A daemon that is started later is no orphan of the command's.
+        let _ = set_child_subreaper(None);
         sys::set_ignored(libc::SIGCHLD, self.ignored_children);
         self.blocked_before.restore();
     }
