@@ -139,7 +139,14 @@ impl Settler<'_> {
             if child.kind != Kind::Whiteout
                 && let Some((_, name)) = child.path.split()
             {
+                let closed = child.is_directory() && child.mode() & walk::OPEN != walk::OPEN;
+                if closed {
+                    open_to_move(old.as_fd(), name, child.mode() | walk::OPEN)?;
+                }
                 renameat(&old, name, &fresh, name)?;
+                if closed {
+                    open_to_move(fresh.as_fd(), name, child.mode())?;
+                }
             }
         }
         own_as(fresh.as_fd(), &entry.stat)?;
@@ -225,7 +232,7 @@ fn make_room(top: BorrowedFd<'_>) -> Result<(), Errno> {
     }
 }
 
-/// Opens a directory of the upper one to its owner again, where he needs that to move it.
+/// Sets the mode of a directory of the upper one: its owner needs it open to move it.
 pub(super) fn open_to_move(dir: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<(), Errno> {
     let handle = openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
     chmod_handle(handle.as_fd(), mode)

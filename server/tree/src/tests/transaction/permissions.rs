@@ -35,6 +35,10 @@ fn change(root: &Root) -> Tx {
     tx
 }
 
+fn copied() -> CommitTerms {
+    CommitTerms { copy: true, ..terms() }
+}
+
 /// As the owner; directories are opened again for the test to clean up.
 fn as_owner(act: impl FnOnce(&Root) + Send) {
     let root = Root::new();
@@ -46,8 +50,14 @@ fn as_owner(act: impl FnOnce(&Root) + Send) {
 
 #[test]
 fn a_closed_directory_is_opened_for_the_while() {
+    for terms in [terms(), copied()] {
+        opened_for_the_while(terms);
+    }
+}
+
+fn opened_for_the_while(terms: CommitTerms) {
     as_owner(|root| {
-        let done = root.commit(change(root), terms(), Others::default()).unwrap();
+        let done = root.commit(change(root), terms, Others::default()).unwrap();
         assert!(done.changes.contains(&"ro/new created".to_owned()), "{:?}", done.changes);
         assert_eq!(
             (root.names("ro"), root.read("ro/old")),
