@@ -16,6 +16,7 @@ use rustix::{
     io::Errno,
 };
 
+use super::walk::OPEN;
 use crate::{
     error::Error,
     path::{RelPath, STATE_DIR},
@@ -133,8 +134,13 @@ impl Upper {
                 failed => return failed,
             }
             let kept = openat(state, KEPT, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
-            let _ = unlinkat(&self.dir("upper")?, STATE_DIR, AtFlags::empty());
-            renameat(&self.top, "upper", &kept, &*self.name)
+            let upper = self.dir("upper")?;
+            // It has the root's mode, which its owner may have closed to himself.
+            let mode = fstat(&upper)?.st_mode & 0o7777;
+            chmod_handle(upper.as_fd(), mode | OPEN)?;
+            let _ = unlinkat(&upper, STATE_DIR, AtFlags::empty());
+            renameat(&self.top, "upper", &kept, &*self.name)?;
+            chmod_handle(upper.as_fd(), mode)
         };
         let path = self.tree.path().join(STATE_DIR).join(KEPT).join(&self.name);
         let shown = path.as_os_str().as_bytes();

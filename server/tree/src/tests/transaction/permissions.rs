@@ -135,3 +135,15 @@ fn somebody_elses_directory_stays_closed_and_is_named() {
     assert_eq!((refused.reason, &refused.path[..]), (Reason::Permission, &b"theirs/f"[..]));
     assert!(!root.exists("a"));
 }
+
+#[test]
+fn what_failed_in_a_closed_root_can_be_kept() {
+    as_owner(|root| {
+        let tx = root.begin();
+        tx.write("ro/f", "half");
+        chmod(&tx.dir, 0o555);
+        let kept = tx.upper.keep().unwrap();
+        assert_eq!(names(&kept), ["ro"]);
+        assert_eq!(fs::metadata(kept).unwrap().permissions().mode() & 0o777, 0o555);
+    });
+}
