@@ -33,10 +33,23 @@ const DEFAULT_TIMEOUT: u64 = 300;
 /// Tells a command its transaction: what it sees is the transaction's own view of the tree.
 pub(crate) const TRANSACTION: &str = "ONEWRITER_TRANSACTION";
 
+/// What that variable says: the transaction's name, and the mount namespace outside of it. A process
+/// that has the variable but stands there is no part of any transaction, whoever told it so.
+pub(crate) fn transaction(name: &str) -> OsString {
+    format!("{name}:{}", mount_namespace()).into()
+}
+
 /// Whether this process is part of a transaction's command. What it changes belongs to the
 /// transaction, and is committed with it.
 pub(crate) fn is_inside_transaction() -> bool {
-    env::var_os(TRANSACTION).is_some_and(|name| !name.is_empty())
+    let Some(said) = env::var_os(TRANSACTION) else { return false };
+    let outside = said.to_str().and_then(|said| said.rsplit_once(':')?.1.parse().ok());
+    outside.is_some_and(|outside: u64| outside != mount_namespace())
+}
+
+/// A number of this process's own mount namespace; 0 where there is no /proc.
+fn mount_namespace() -> u64 {
+    rustix::fs::stat("/proc/self/ns/mnt").map_or(0, |found| found.st_ino)
 }
 
 /// One run of a command.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     context::Context,
     failure::{Failure, with_sources},
+    leased::millis,
     output,
     process::{Ended, Ending},
     session::Server,
@@ -69,7 +70,7 @@ pub(crate) fn transact(
         context: Some(context.request(server)),
         method: wish.verb.into(),
         command: line,
-        wait_ms: wish.wait.as_millis().try_into().unwrap_or(u64::MAX),
+        wait_ms: millis(wish.wait),
     };
     // A request is told the umask; a command has it.
     context.restore_umask();

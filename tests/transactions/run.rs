@@ -239,3 +239,18 @@ fn an_unchanged_file_is_left_alone_or_renewed() {
     let after = crate::support::stamp(root.at("f"));
     assert!(after.0 == before.0 && after.1 > before.1, "{before:?} {after:?}");
 }
+
+#[test]
+fn who_only_says_that_it_is_in_a_transaction_is_not() {
+    let root = Root::new();
+    for said in ["x-gone", "x-gone:1x", "x-gone:"] {
+        root.client().env("ONEWRITER_TRANSACTION", said).run("mkdir d").ok();
+        assert!(root.run("log").ok().contains("'d'"), "it went past the daemon");
+        root.run("rm -r d").ok();
+    }
+    let script = "echo $ONEWRITER_TRANSACTION > ../said";
+    super::script(&root, "", script).ok();
+    let said = std::fs::read_to_string(root.outside("said")).unwrap();
+    root.client().env("ONEWRITER_TRANSACTION", said.trim()).run("mkdir late").ok();
+    assert!(root.run("log").ok().contains("'late'"), "its transaction is over");
+}

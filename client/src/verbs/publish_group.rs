@@ -20,6 +20,7 @@ use crate::{
     command::Given,
     context::Context,
     failure::Failure,
+    leased::millis,
     mode,
     process::{Ended, Ending},
     session::Server,
@@ -91,7 +92,7 @@ fn wish(given: &Given, context: &Context, pairs: &[Pair<'_>]) -> Result<Wish, Fa
             unchanged: publish::unchanged(given, Unchanged::Keep)?,
             on_conflict: run::on_conflict(given)?.into(),
             report: true,
-            wait_ms: wait.as_millis().try_into().unwrap_or(u64::MAX),
+            wait_ms: millis(wait),
             ..TransactionCommit::default()
         },
     })

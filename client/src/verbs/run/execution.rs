@@ -15,7 +15,7 @@ use rustix::{
 
 use super::plan::{Isolation, Plan};
 use crate::{
-    context::TRANSACTION,
+    context::{TRANSACTION, transaction},
     failure::Failure,
     place::Place,
     process::{Command, Ended, Running, Sandbox, StartError},
@@ -67,7 +67,7 @@ impl<'a> Execution<'a> {
         let sandbox = Sandbox::new(&self.root, name, &self.stand)
             .map_err(|(step, errno)| StartError::Sandbox { step, errno })?;
         let paths = self.plan.outputs.iter().map(|output| output.typed.clone()).collect();
-        let variable = (TRANSACTION, OsString::from(name));
+        let variable = (TRANSACTION, transaction(name));
         let running = self.start(paths, Some(variable), Some(&sandbox))?;
         self.tell_of(&sandbox);
         Ok(running)

@@ -24,7 +24,8 @@ pub(super) const VERB: Verb = Verb {
     details: "\
 The command sees the build root as it was, and its own changes; nobody else sees those before it
 has ended. When it exits with 0, they all happen at once; otherwise nothing has happened. The exit
-code is the command's; 126 and 127 mean, as for a shell, that it cannot be executed or found.
+code is the command's; 126 and 127 mean, as for a shell, that it cannot be executed or found. A
+signal that arrives when the command has succeeded already ends this program, but not the commit.
 
 If others changed the same files to something else meanwhile, the command is run again, and then has
 its turn before the others.

@@ -11,6 +11,7 @@ use crate::{
     command::Given,
     context::Context,
     failure::Failure,
+    leased::millis,
     place::Place,
     transaction::{RETRIES, Wish},
     verbs::publish::unchanged,
@@ -76,7 +77,7 @@ impl Plan {
                 strict: given.has("strict"),
                 copy: false,
                 report: verbose || context.is_json(),
-                wait_ms: wait.as_millis().try_into().unwrap_or(u64::MAX),
+                wait_ms: millis(wait),
             },
         };
         Ok(Self { words, isolation: isolation(given, &outputs)?, wish, outputs })
