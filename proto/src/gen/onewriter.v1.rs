@@ -21,6 +21,20 @@ pub struct Context {
     /// must be held.
     #[prost(uint64, repeated, tag = "6")]
     pub leases: ::prost::alloc::vec::Vec<u64>,
+    /// What make runs, where the request is (a part of) a recipe, for the account of the build
+    /// (builds.proto).
+    #[prost(message, optional, tag = "7")]
+    pub recipe: ::core::option::Option<Recipe>,
+}
+/// What make hands to a shell. Target and directory are those of the context.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Recipe {
+    /// As people may read it; cut at 1,024 bytes.
+    #[prost(string, tag = "1")]
+    pub command: ::prost::alloc::string::String,
+    /// The target's prerequisites with spaces between them; cut at 1,024 bytes.
+    #[prost(string, tag = "2")]
+    pub prerequisites: ::prost::alloc::string::String,
 }
 /// One path and what happened to it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3123,6 +3137,10 @@ pub struct TransactionAbandon {
     /// Keep the upper directory for a look.
     #[prost(bool, tag = "1")]
     pub keep: bool,
+    /// How its command ended: the exit code as a shell has it, 128 and the number of a signal. For the
+    /// account of a build; 0 where no command failed.
+    #[prost(int32, tag = "2")]
+    pub exit_code: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TransactResponse {
@@ -4181,6 +4199,945 @@ pub mod leases_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "onewriter.v1.Leases";
     impl<T> tonic::server::NamedService for LeasesServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BuildBegin {
+    /// Its `build` is the id, of at most 128 bytes; where it is empty, the daemon makes one.
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    /// The command line as people may read it; cut at 1,024 bytes.
+    #[prost(string, tag = "2")]
+    pub command: ::prost::alloc::string::String,
+    /// Where it runs, relative to the root; empty for the root itself.
+    #[prost(string, tag = "3")]
+    pub directory: ::prost::alloc::string::String,
+    /// How many jobs may run at once; 0 for any number, or unknown.
+    #[prost(uint32, tag = "4")]
+    pub jobs: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BuildBegun {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecipeRan {
+    /// Build, target, directory; `recipe` for the rest.
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    #[prost(enumeration = "RecipeHow", tag = "2")]
+    pub how: i32,
+    /// It ended when this request was made, so long after it began.
+    #[prost(uint64, tag = "3")]
+    pub took_us: u64,
+    #[prost(int32, tag = "4")]
+    pub exit_code: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecipeNoted {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BuildEnd {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(int32, tag = "2")]
+    pub exit_code: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BuildSummary {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub recipes: u64,
+    #[prost(uint64, tag = "3")]
+    pub wrapped: u64,
+    #[prost(uint64, tag = "4")]
+    pub unwrapped: u64,
+    #[prost(uint64, tag = "5")]
+    pub direct: u64,
+    /// Recipes that did not end well.
+    #[prost(uint64, tag = "6")]
+    pub failed: u64,
+    /// How often recipes ran again after a conflict.
+    #[prost(uint64, tag = "7")]
+    pub reruns: u64,
+    /// Changes of paths, and how often a path was found as it should be and left untouched.
+    #[prost(uint64, tag = "8")]
+    pub changed: u64,
+    #[prost(uint64, tag = "9")]
+    pub unchanged: u64,
+    /// Findings of the one kind and of the other.
+    #[prost(uint64, tag = "10")]
+    pub conflicts: u64,
+    #[prost(uint64, tag = "11")]
+    pub races_avoided: u64,
+    /// From begin to end, or until now.
+    #[prost(uint64, tag = "12")]
+    pub took_ms: u64,
+    /// The journal's records, by outcome.
+    #[prost(message, repeated, tag = "13")]
+    pub outcomes: ::prost::alloc::vec::Vec<OutcomeCount>,
+    /// The most recipes that ran at one moment.
+    #[prost(uint32, tag = "14")]
+    pub most_at_once: u32,
+    /// Bytes of content written.
+    #[prost(uint64, tag = "15")]
+    pub bytes: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OutcomeCount {
+    /// As in "created"; also "refused" and "conflict".
+    #[prost(string, tag = "1")]
+    pub outcome: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BuildList {
+    /// At most so many; 0 means 100.
+    #[prost(uint32, tag = "1")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BuildListed {
+    #[prost(message, repeated, tag = "1")]
+    pub builds: ::prost::alloc::vec::Vec<BuildRecord>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BuildRecord {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub command: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub directory: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub jobs: u32,
+    #[prost(uint32, tag = "5")]
+    pub pid: u32,
+    #[prost(message, optional, tag = "6")]
+    pub begun: ::core::option::Option<Time>,
+    /// Both absent while it runs, or if it was killed.
+    #[prost(message, optional, tag = "7")]
+    pub ended: ::core::option::Option<Time>,
+    #[prost(int32, optional, tag = "8")]
+    pub exit_code: ::core::option::Option<i32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportRequest {
+    /// Empty: the build that began last.
+    #[prost(string, tag = "1")]
+    pub build: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReportPart {
+    #[prost(oneof = "report_part::Part", tags = "1, 2, 3, 4")]
+    pub part: ::core::option::Option<report_part::Part>,
+}
+/// Nested message and enum types in `ReportPart`.
+pub mod report_part {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        #[prost(message, tag = "1")]
+        Build(super::BuildRecord),
+        #[prost(message, tag = "2")]
+        Recipes(super::Recipes),
+        #[prost(message, tag = "3")]
+        Findings(super::Findings),
+        #[prost(message, tag = "4")]
+        Summary(super::BuildSummary),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Recipes {
+    #[prost(message, repeated, tag = "1")]
+    pub recipes: ::prost::alloc::vec::Vec<RecipeRecord>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecipeRecord {
+    /// Its place in the journal: grows from recipe to recipe.
+    #[prost(int64, tag = "1")]
+    pub number: i64,
+    #[prost(string, tag = "2")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub directory: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub prerequisites: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub command: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "6")]
+    pub pid: u32,
+    /// Nanoseconds since 1970-01-01 00:00 UTC.
+    #[prost(int64, tag = "7")]
+    pub begun_ns: i64,
+    #[prost(int64, tag = "8")]
+    pub ended_ns: i64,
+    #[prost(enumeration = "RecipeHow", tag = "9")]
+    pub how: i32,
+    #[prost(enumeration = "RecipeOutcome", tag = "10")]
+    pub outcome: i32,
+    #[prost(int32, tag = "11")]
+    pub exit_code: i32,
+    #[prost(uint32, tag = "12")]
+    pub reruns: u32,
+    /// Paths that it changed, and that it left untouched.
+    #[prost(uint64, tag = "13")]
+    pub changed: u64,
+    #[prost(uint64, tag = "14")]
+    pub unchanged: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Findings {
+    #[prost(message, repeated, tag = "1")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+}
+/// Recipes that ran at the same time, and did the same path something.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Finding {
+    #[prost(enumeration = "FindingKind", tag = "1")]
+    pub kind: i32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// Numbers of recipes: the one that came first and one that met it; 0 where it is not known.
+    #[prost(int64, tag = "3")]
+    pub first: i64,
+    #[prost(int64, tag = "4")]
+    pub second: i64,
+    /// More that did, at most 16 of them, and how many there are.
+    #[prost(int64, repeated, tag = "5")]
+    pub others: ::prost::alloc::vec::Vec<i64>,
+    #[prost(uint64, tag = "6")]
+    pub other_count: u64,
+    /// Of a conflict: whom the second one met, in words.
+    #[prost(string, tag = "7")]
+    pub met: ::prost::alloc::string::String,
+    /// The line that orders both, and the directory of the Makefile that it belongs in.
+    #[prost(string, tag = "8")]
+    pub cure: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub cure_directory: ::prost::alloc::string::String,
+    /// What else to know of the cure, or why there is no line.
+    #[prost(string, tag = "10")]
+    pub advice: ::prost::alloc::string::String,
+    /// Of a conflict: the second one ran again after it. Else the last one won, or it failed.
+    #[prost(bool, tag = "11")]
+    pub reran: bool,
+}
+/// How a recipe was run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RecipeHow {
+    /// As a transaction.
+    Wrapped = 0,
+    /// By the shell, straight on the tree.
+    Unwrapped = 1,
+    /// By the client itself, without a shell.
+    Direct = 2,
+}
+impl RecipeHow {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Wrapped => "RECIPE_HOW_WRAPPED",
+            Self::Unwrapped => "RECIPE_HOW_UNWRAPPED",
+            Self::Direct => "RECIPE_HOW_DIRECT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RECIPE_HOW_WRAPPED" => Some(Self::Wrapped),
+            "RECIPE_HOW_UNWRAPPED" => Some(Self::Unwrapped),
+            "RECIPE_HOW_DIRECT" => Some(Self::Direct),
+            _ => None,
+        }
+    }
+}
+/// How a recipe ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RecipeOutcome {
+    Done = 0,
+    /// Its command did; of a wrapped one nothing has happened.
+    Failed = 1,
+    /// It was at odds with others, and nothing of it has happened.
+    Conflicted = 2,
+    /// Whoever ran it went away; of a wrapped one nothing has happened.
+    Interrupted = 3,
+    /// What it did was refused, as with a full disk.
+    Refused = 4,
+}
+impl RecipeOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Done => "RECIPE_OUTCOME_DONE",
+            Self::Failed => "RECIPE_OUTCOME_FAILED",
+            Self::Conflicted => "RECIPE_OUTCOME_CONFLICTED",
+            Self::Interrupted => "RECIPE_OUTCOME_INTERRUPTED",
+            Self::Refused => "RECIPE_OUTCOME_REFUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RECIPE_OUTCOME_DONE" => Some(Self::Done),
+            "RECIPE_OUTCOME_FAILED" => Some(Self::Failed),
+            "RECIPE_OUTCOME_CONFLICTED" => Some(Self::Conflicted),
+            "RECIPE_OUTCOME_INTERRUPTED" => Some(Self::Interrupted),
+            "RECIPE_OUTCOME_REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FindingKind {
+    Unspecified = 0,
+    /// A directory that overlapping recipes made: a race that was avoided.
+    Directory = 1,
+    /// A file that overlapping recipes wrote, with the same content: a race that was avoided.
+    File = 2,
+    /// A file that overlapping recipes wrote, with different content.
+    Conflict = 3,
+}
+impl FindingKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FINDING_KIND_UNSPECIFIED",
+            Self::Directory => "FINDING_KIND_DIRECTORY",
+            Self::File => "FINDING_KIND_FILE",
+            Self::Conflict => "FINDING_KIND_CONFLICT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FINDING_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "FINDING_KIND_DIRECTORY" => Some(Self::Directory),
+            "FINDING_KIND_FILE" => Some(Self::File),
+            "FINDING_KIND_CONFLICT" => Some(Self::Conflict),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+#[cfg(feature = "tonic")]
+pub mod builds_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The account of a build: which recipes ran when, what they changed, which of them would have raced
+    /// without the daemon, and which were at odds.
+    ///
+    /// A recipe is what make hands to a shell: a line, or all of it under .ONESHELL. It comes into the
+    /// account in one of three ways:
+    ///
+    /// * as a transaction (transactions.proto) of method "run" in a build: recorded by the daemon, how it
+    ///  ended and how often it ran again included;
+    /// * as one request of Mutations whose context has `recipe`: recorded by the daemon, as done without
+    ///  a shell;
+    /// * by Ran, for whatever else: a recipe that was not wrapped, or that took several requests.
+    ///
+    /// The account is kept in the journal, with the journal's limits: it is written soon, not at once.
+    #[derive(Debug, Clone)]
+    pub struct BuildsClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> BuildsClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> BuildsClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            BuildsClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Begins a build. One that has begun already under this id is joined, and stays as it was begun.
+        /// INVALID_ARGUMENT BAD_REQUEST, where the id has more than 128 bytes
+        pub async fn begin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BuildBegin>,
+        ) -> std::result::Result<tonic::Response<super::BuildBegun>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/onewriter.v1.Builds/Begin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("onewriter.v1.Builds", "Begin"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A recipe that the daemon has not seen as a whole, and that has just ended.
+        /// INVALID_ARGUMENT BAD_REQUEST, where the context names no build
+        pub async fn ran(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecipeRan>,
+        ) -> std::result::Result<tonic::Response<super::RecipeNoted>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/onewriter.v1.Builds/Ran");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("onewriter.v1.Builds", "Ran"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a build, and adds it up.
+        /// NOT_FOUND NOT_FOUND, where there is no such build
+        /// INTERNAL JOURNAL
+        pub async fn end(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BuildEnd>,
+        ) -> std::result::Result<tonic::Response<super::BuildSummary>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/onewriter.v1.Builds/End");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("onewriter.v1.Builds", "End"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The builds on record, the newest first.
+        /// INTERNAL JOURNAL
+        pub async fn list(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BuildList>,
+        ) -> std::result::Result<tonic::Response<super::BuildListed>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/onewriter.v1.Builds/List");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("onewriter.v1.Builds", "List"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// All about one build: the build itself, its recipes in the order in which they ended, what was
+        /// found, and the sums, in this order.
+        /// NOT_FOUND NOT_FOUND, where there is no such build
+        /// INTERNAL JOURNAL
+        pub async fn report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReportPart>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/onewriter.v1.Builds/Report",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("onewriter.v1.Builds", "Report"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "tonic")]
+pub mod builds_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with BuildsServer.
+    #[async_trait]
+    pub trait Builds: std::marker::Send + std::marker::Sync + 'static {
+        /// Begins a build. One that has begun already under this id is joined, and stays as it was begun.
+        /// INVALID_ARGUMENT BAD_REQUEST, where the id has more than 128 bytes
+        async fn begin(
+            &self,
+            request: tonic::Request<super::BuildBegin>,
+        ) -> std::result::Result<tonic::Response<super::BuildBegun>, tonic::Status>;
+        /// A recipe that the daemon has not seen as a whole, and that has just ended.
+        /// INVALID_ARGUMENT BAD_REQUEST, where the context names no build
+        async fn ran(
+            &self,
+            request: tonic::Request<super::RecipeRan>,
+        ) -> std::result::Result<tonic::Response<super::RecipeNoted>, tonic::Status>;
+        /// Ends a build, and adds it up.
+        /// NOT_FOUND NOT_FOUND, where there is no such build
+        /// INTERNAL JOURNAL
+        async fn end(
+            &self,
+            request: tonic::Request<super::BuildEnd>,
+        ) -> std::result::Result<tonic::Response<super::BuildSummary>, tonic::Status>;
+        /// The builds on record, the newest first.
+        /// INTERNAL JOURNAL
+        async fn list(
+            &self,
+            request: tonic::Request<super::BuildList>,
+        ) -> std::result::Result<tonic::Response<super::BuildListed>, tonic::Status>;
+        /// Server streaming response type for the Report method.
+        type ReportStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ReportPart, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// All about one build: the build itself, its recipes in the order in which they ended, what was
+        /// found, and the sums, in this order.
+        /// NOT_FOUND NOT_FOUND, where there is no such build
+        /// INTERNAL JOURNAL
+        async fn report(
+            &self,
+            request: tonic::Request<super::ReportRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ReportStream>, tonic::Status>;
+    }
+    /// The account of a build: which recipes ran when, what they changed, which of them would have raced
+    /// without the daemon, and which were at odds.
+    ///
+    /// A recipe is what make hands to a shell: a line, or all of it under .ONESHELL. It comes into the
+    /// account in one of three ways:
+    ///
+    /// * as a transaction (transactions.proto) of method "run" in a build: recorded by the daemon, how it
+    ///  ended and how often it ran again included;
+    /// * as one request of Mutations whose context has `recipe`: recorded by the daemon, as done without
+    ///  a shell;
+    /// * by Ran, for whatever else: a recipe that was not wrapped, or that took several requests.
+    ///
+    /// The account is kept in the journal, with the journal's limits: it is written soon, not at once.
+    #[derive(Debug)]
+    pub struct BuildsServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> BuildsServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for BuildsServer<T>
+    where
+        T: Builds,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/onewriter.v1.Builds/Begin" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeginSvc<T: Builds>(pub Arc<T>);
+                    impl<T: Builds> tonic::server::UnaryService<super::BuildBegin>
+                    for BeginSvc<T> {
+                        type Response = super::BuildBegun;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BuildBegin>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Builds>::begin(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeginSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/onewriter.v1.Builds/Ran" => {
+                    #[allow(non_camel_case_types)]
+                    struct RanSvc<T: Builds>(pub Arc<T>);
+                    impl<T: Builds> tonic::server::UnaryService<super::RecipeRan>
+                    for RanSvc<T> {
+                        type Response = super::RecipeNoted;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecipeRan>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Builds>::ran(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/onewriter.v1.Builds/End" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndSvc<T: Builds>(pub Arc<T>);
+                    impl<T: Builds> tonic::server::UnaryService<super::BuildEnd>
+                    for EndSvc<T> {
+                        type Response = super::BuildSummary;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BuildEnd>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Builds>::end(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/onewriter.v1.Builds/List" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSvc<T: Builds>(pub Arc<T>);
+                    impl<T: Builds> tonic::server::UnaryService<super::BuildList>
+                    for ListSvc<T> {
+                        type Response = super::BuildListed;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BuildList>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Builds>::list(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/onewriter.v1.Builds/Report" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportSvc<T: Builds>(pub Arc<T>);
+                    impl<
+                        T: Builds,
+                    > tonic::server::ServerStreamingService<super::ReportRequest>
+                    for ReportSvc<T> {
+                        type Response = super::ReportPart;
+                        type ResponseStream = T::ReportStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Builds>::report(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for BuildsServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "onewriter.v1.Builds";
+    impl<T> tonic::server::NamedService for BuildsServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
