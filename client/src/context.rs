@@ -224,6 +224,7 @@ impl Context {
             umask: Some(self.umask()),
             pid: 0,
             leases: self.leases.clone(),
+            recipe: None,
         }
     }
 

@@ -157,7 +157,7 @@ impl Transaction<'_> {
             // A failure ends the call, and with it the transaction.
             let ended = self.filling.fill(&name).map_err(Stop::Failed)?;
             if !ended.ending.is_success() {
-                self.abandon(call);
+                self.abandon(call, ended.ending);
                 return Ok(Talked::Ended(ended.ending, None));
             }
             if ended.background {
@@ -201,11 +201,11 @@ impl Transaction<'_> {
     }
 
     /// Gives the transaction up. Whatever becomes of that: nothing of it happens.
-    fn abandon(&self, call: &mut Call<'_, Socket>) {
-        let keep = self.wish.keep_failed;
+    fn abandon(&self, call: &mut Call<'_, Socket>, ending: Ending) {
+        let abandon = TransactionAbandon { keep: self.wish.keep_failed, exit_code: ending.code() };
+        let keep = abandon.keep;
         call.limit(self.wish.wait + GRACE);
-        let answer =
-            send(call, Out::Abandon(TransactionAbandon { keep })).and_then(|()| receive(call));
+        let answer = send(call, Out::Abandon(abandon)).and_then(|()| receive(call));
         match answer {
             Ok(In::Abandoned(abandoned)) if !abandoned.kept.is_empty() => {
                 self.wish.say(format_args!(

@@ -25,8 +25,7 @@ fn generated_code_is_current() {
 }
 
 fn generate(home: &Path, out: &Path) {
-    let services =
-        ["mutations", "reading", "administration", "transactions", "leases", "builds"];
+    let services = ["mutations", "reading", "administration", "transactions", "leases", "builds"];
     let files = services.map(|name| format!("onewriter/v1/{name}.proto"));
     let descriptors = protox::compile(files, [home]).expect("the .proto files compile");
     #[allow(clippy::disallowed_methods, reason = "writes generated source, not a build tree")]

@@ -1,8 +1,8 @@
 //! Who is at the other end, and what its request says of itself.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use onewriter_core::{Caller, locks::Owner};
+use onewriter_core::{Caller, RecipeLine, locks::Owner};
 use onewriter_proto::{PROTOCOL, PROTOCOL_KEY, convert::DEFAULT_UMASK, v1};
 use onewriter_tree::{Error, Reason};
 use rustix::process::geteuid;
@@ -39,6 +39,8 @@ pub(crate) struct Terms {
     pub(crate) caller: Caller,
     pub(crate) umask: u32,
     pub(crate) local: bool,
+    /// What make runs, where the request is of a recipe.
+    pub(crate) recipe: Option<RecipeLine>,
 }
 
 impl Terms {
@@ -63,6 +65,10 @@ impl Terms {
             },
             umask: context.umask.unwrap_or(DEFAULT_UMASK) & 0o777,
             local: peer.is_some_and(Peer::is_local),
+            recipe: context.recipe.map(|recipe| RecipeLine {
+                command: cut(recipe.command),
+                prerequisites: cut(recipe.prerequisites),
+            }),
         }
     }
 }
@@ -71,6 +77,12 @@ impl Terms {
 pub(crate) fn cut(mut label: String) -> String {
     label.truncate(label.floor_char_boundary(LABEL_MAX));
     label
+}
+
+/// A moment, as the wire has it.
+pub(crate) fn time_of(at: SystemTime) -> v1::Time {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    v1::Time { seconds: since.as_secs() as i64, nanoseconds: since.subsec_nanos() }
 }
 
 /// When the client stops waiting for the answer, where it says so.

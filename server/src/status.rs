@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use onewriter_core::Refusal;
+use onewriter_core::{Refusal, journal::JournalError};
 use onewriter_proto::ERROR_DOMAIN;
 use onewriter_tree::{Error, Printable, Reason};
 use tonic::{Code, Status};
@@ -37,6 +37,12 @@ pub(crate) fn status(refusal: impl Into<Refusal>) -> Status {
     }
     let details = ErrorDetails::with_error_info(error.reason.as_str(), ERROR_DOMAIN, metadata);
     Status::with_error_details(code(error.reason), cut(text(&error), MAX_TEXT), details)
+}
+
+/// What is told where the journal cannot be read.
+pub(crate) fn unreadable_journal(error: JournalError) -> Error {
+    let cause = std::error::Error::source(&error).map(|c| format!(": {c}")).unwrap_or_default();
+    Error::new(Reason::Journal, b".", format!("{error}{cause}"))
 }
 
 /// The root is named only where it is the matter.

@@ -29,7 +29,7 @@ use onewriter_tree::{
 };
 
 pub(crate) use self::{
-    books::{Books, Heading},
+    books::{Books, CONFLICT, Heading},
     refusal::{broken, lock_timeout_at},
 };
 use self::{

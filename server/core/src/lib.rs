@@ -1,5 +1,6 @@
 //! The daemon's core: lock table, mutation engine, durability, journal. It knows no gRPC.
 
+pub mod account;
 mod admission;
 mod engine;
 pub mod journal;
@@ -7,6 +8,7 @@ pub mod leases;
 pub mod locks;
 mod ownership;
 mod pool;
+mod recipes;
 mod sync;
 mod tally;
 pub mod transactions;
@@ -14,5 +16,6 @@ pub mod transactions;
 pub use crate::{
     engine::{Caller, DEFAULT_WAIT, Durability, Engine, OnceKey, Refusal, Run, StartError, Turn},
     ownership::{LOCK_FILE, Ownership, OwnershipError},
+    recipes::{RecipeLine, RunningRecipe},
     tally::{Counts, REFUSED},
 };

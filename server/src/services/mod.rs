@@ -1,6 +1,7 @@
 //! The gRPC services: convert, call the core, convert.
 
 mod administration;
+mod builds;
 mod inflow;
 mod leases;
 mod mutations;
@@ -15,9 +16,9 @@ use onewriter_core::Engine;
 use onewriter_proto::{
     DESCRIPTORS,
     v1::{
-        administration_server::AdministrationServer, leases_server::LeasesServer,
-        mutations_server::MutationsServer, reading_server::ReadingServer,
-        transactions_server::TransactionsServer,
+        administration_server::AdministrationServer, builds_server::BuildsServer,
+        leases_server::LeasesServer, mutations_server::MutationsServer,
+        reading_server::ReadingServer, transactions_server::TransactionsServer,
     },
 };
 use onewriter_tree::{Error, Reason};
@@ -30,8 +31,8 @@ use tonic::{
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 
 use self::{
-    administration::Administration, leases::Leases, mutations::Mutations, reading::Reading,
-    transactions::Transactions,
+    administration::Administration, builds::Builds, leases::Leases, mutations::Mutations,
+    reading::Reading, transactions::Transactions,
 };
 use crate::{lifecycle::Lifecycle, peer::check_version, status::status};
 
@@ -39,9 +40,10 @@ use crate::{lifecycle::Lifecycle, peer::check_version, status::status};
 const MAX_MESSAGE: usize = 4 << 20;
 
 /// The names under which the daemon's health can be asked for; "" is the whole.
-pub(crate) const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 7] = [
     "",
     "onewriter.v1.Administration",
+    "onewriter.v1.Builds",
     "onewriter.v1.Leases",
     "onewriter.v1.Mutations",
     "onewriter.v1.Reading",
@@ -59,6 +61,7 @@ pub(crate) fn routes(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) -> Routes
     let reading = ReadingServer::new(Reading::new(Arc::clone(engine)));
     let leases = LeasesServer::new(Leases::new(Arc::clone(engine), Arc::clone(lifecycle)));
     let transactions = TransactionsServer::new(Transactions::new(Arc::clone(engine)));
+    let builds = BuildsServer::new(Builds::new(Arc::clone(engine)));
     let administration = Administration::new(Arc::clone(engine), Arc::clone(lifecycle));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -72,6 +75,7 @@ pub(crate) fn routes(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) -> Routes
     .add_service(InterceptedService::new(reading, check_version))
     .add_service(InterceptedService::new(leases, check_version))
     .add_service(InterceptedService::new(transactions, check_version))
+    .add_service(InterceptedService::new(builds, check_version))
     .add_service(AdministrationServer::new(administration))
     .add_service(HealthServer::new(HealthService::from_health_reporter(lifecycle.health().clone())))
     .add_service(reflection)

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use onewriter_core::Engine;
+use onewriter_core::{
+    Engine,
+    journal::{How, RecipeOutcome},
+};
 use onewriter_proto::{
     convert,
     v1::{
@@ -43,11 +46,19 @@ impl Mutations {
         terms: Terms,
         convert: impl FnOnce(convert::Terms<'_>) -> Result<Box<dyn Mutation>, Error>,
     ) -> Answer {
-        let Terms { caller, umask, local } = terms;
-        let mutation =
-            convert(convert::Terms { tree: self.engine.tree(), umask, local }).map_err(status)?;
-        let changes = self.engine.run(caller, mutation).await.map_err(status)?;
-        Ok(Response::new(convert::response(changes)))
+        let Terms { caller, umask, local, recipe } = terms;
+        let recipe = recipe.and_then(|line| self.engine.recipe(&caller, line, How::Direct));
+        let done = match convert(convert::Terms { tree: self.engine.tree(), umask, local }) {
+            Ok(mutation) => self.engine.run(caller, mutation).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Some(recipe) = recipe {
+            match &done {
+                Ok(_) => recipe.ended(RecipeOutcome::Done, 0),
+                Err(_) => recipe.ended(RecipeOutcome::Refused, 1),
+            }
+        }
+        Ok(Response::new(convert::response(done.map_err(status)?)))
     }
 }
 

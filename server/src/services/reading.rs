@@ -1,6 +1,6 @@
 //! Looking at the tree and at what was done to it.
 
-use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc, time::UNIX_EPOCH};
+use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc};
 
 use onewriter_core::{
     Caller, Engine,
@@ -13,11 +13,14 @@ use onewriter_proto::{
         StatResponse, read_file_response::Step,
     },
 };
-use onewriter_tree::{Error, Last, Reason, RelPath, Tree, open_file, stat};
+use onewriter_tree::{Error, Last, RelPath, Tree, open_file, stat};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Answers, Sender, answers, blocking, send};
-use crate::{peer, status::status};
+use crate::{
+    peer,
+    status::{status, unreadable_journal},
+};
 
 /// A piece of a file, read and sent at once, in bytes.
 const CHUNK: u64 = 256 * 1024;
@@ -215,19 +218,15 @@ async fn fetch(engine: &Arc<Engine>, query: Query) -> Result<Vec<Record>, Status
     let engine = Arc::clone(engine);
     blocking(move || {
         let found = engine.journal().list(&query);
-        found.map_err(|e| {
-            let cause = std::error::Error::source(&e).map(|c| format!(": {c}")).unwrap_or_default();
-            Error::new(Reason::Journal, b".", format!("{e}{cause}"))
-        })
+        found.map_err(unreadable_journal)
     })
     .await
 }
 
 fn journal_record(record: Record) -> JournalRecord {
-    let at = record.at.duration_since(UNIX_EPOCH).unwrap_or_default();
     JournalRecord {
         seq: record.seq,
-        at: Some(v1::Time { seconds: at.as_secs() as i64, nanoseconds: at.subsec_nanos() }),
+        at: Some(peer::time_of(record.at)),
         took_us: record.took.as_micros() as u64,
         build: record.build,
         target: record.target,

@@ -6,7 +6,8 @@ use std::{
 };
 
 use onewriter_core::{
-    DEFAULT_WAIT, Engine,
+    Caller, DEFAULT_WAIT, Engine, RecipeLine, RunningRecipe,
+    journal::{How, RecipeOutcome},
     transactions::{self, Committed, NotCommitted, Terms as CommitTerms, Transaction},
 };
 use onewriter_proto::{
@@ -56,6 +57,7 @@ impl v1::transactions_server::Transactions for Transactions {
             engine: Arc::clone(&self.engine),
             request: Request::from_parts(metadata, extensions, ()),
             underway: None,
+            recipe: None,
             after: Vec::new(),
         };
         Ok(Response::new(answers(1, None, |to| call.serve(steps, to))))
@@ -67,6 +69,8 @@ struct Call {
     engine: Arc<Engine>,
     request: Request<()>,
     underway: Option<Transaction>,
+    /// The recipe that they are the runs of, where they belong to a build.
+    recipe: Option<RunningRecipe>,
     /// What the last ones conflicted on: the next one waits for its turn there.
     after: Vec<RelPath>,
 }
@@ -84,6 +88,7 @@ impl Call {
                     self.commit(underway, commit, &to).await?
                 }
                 (Some(In::Abandon(abandon)), Some(underway)) => {
+                    self.end_recipe(RecipeOutcome::Failed, abandon.exit_code);
                     give_up(underway, abandon.keep).await?
                 }
                 (None, _) => return Err(bad("step", "the request says nothing")),
@@ -96,7 +101,7 @@ impl Call {
     }
 
     async fn begin(&mut self, begin: TransactionBegin) -> Result<Out, Status> {
-        let Terms { mut caller, local, .. } = Terms::of(&self.request, begin.context);
+        let Terms { mut caller, local, recipe, .. } = Terms::of(&self.request, begin.context);
         if !local {
             let why = "only the daemon's own user on the same machine has transactions";
             return Err(status(Error::new(Reason::NotLocal, b".", why)));
@@ -104,10 +109,34 @@ impl Call {
         caller.owner.method = transactions::method(&begin.method);
         caller.deadline = Some(deadline(begin.wait_ms));
         let (command, after) = (cut(begin.command), self.after.clone());
+        self.begin_recipe(&caller, recipe, &command);
         let begun = self.engine.begin(caller, command, after).await.map_err(status)?;
         let name = begun.name().to_owned();
         self.underway = Some(begun);
         Ok(Out::Begun(TransactionBegun { name }))
+    }
+
+    /// What a transaction runs in a build is a recipe, if only make can have asked for it.
+    fn begin_recipe(&mut self, caller: &Caller, line: Option<RecipeLine>, command: &str) {
+        match &mut self.recipe {
+            Some(recipe) => recipe.again(),
+            None if line.is_some() || caller.owner.method == "run" => {
+                let line = line.unwrap_or_default();
+                let command = match line.command.is_empty() {
+                    true => command.to_owned(),
+                    false => line.command,
+                };
+                let line = RecipeLine { command, ..line };
+                self.recipe = self.engine.recipe(caller, line, How::Wrapped);
+            }
+            None => {}
+        }
+    }
+
+    fn end_recipe(&mut self, outcome: RecipeOutcome, exit_code: i32) {
+        if let Some(recipe) = self.recipe.take() {
+            recipe.ended(outcome, exit_code);
+        }
     }
 
     async fn commit(
@@ -124,13 +153,22 @@ impl Call {
                     tell(&committed.changes, to).await?;
                 }
                 self.after.clear();
+                self.end_recipe(RecipeOutcome::Done, 0);
                 Ok(Out::Committed(summary(committed)))
             }
             Err(NotCommitted::Conflicted(conflicts, _)) if may_rerun => {
+                if let Some(recipe) = &mut self.recipe {
+                    recipe.conflicted();
+                }
                 self.after.extend(conflicts.iter().map(|conflict| conflict.path.clone()));
                 Ok(Out::Conflicted(TransactionConflicted { conflicts: named(&conflicts) }))
             }
-            Err(NotCommitted::Conflicted(_, refusal) | NotCommitted::Refused(refusal)) => {
+            Err(NotCommitted::Conflicted(_, refusal)) => {
+                self.end_recipe(RecipeOutcome::Conflicted, 0);
+                Err(status(refusal))
+            }
+            Err(NotCommitted::Refused(refusal)) => {
+                self.end_recipe(RecipeOutcome::Refused, 0);
                 Err(status(refusal))
             }
         }
@@ -145,6 +183,7 @@ async fn give_up(underway: Transaction, keep: bool) -> Result<Out, Status> {
     };
     Ok(Out::Abandoned(TransactionAbandoned { kept }))
 }
+
 fn terms(commit: TransactionCommit) -> Result<CommitTerms, Error> {
     Ok(CommitTerms {
         unchanged: convert::unchanged(commit.unchanged)?,

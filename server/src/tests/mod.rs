@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set the stage by hand")]
 
+mod builds;
 mod hostile;
 mod leases;
 mod lifecycle;

@@ -14,14 +14,14 @@ use tonic::Streaming;
 use super::*;
 
 /// A call under way.
-struct Transact {
+pub(super) struct Transact {
     steps: mpsc::Sender<TransactRequest>,
     answers: Streaming<TransactResponse>,
-    upper: PathBuf,
+    pub(super) upper: PathBuf,
 }
 
 impl Transact {
-    async fn open(daemon: &Daemon) -> Self {
+    pub(super) async fn open(daemon: &Daemon) -> Self {
         let mut client =
             TransactionsClient::with_origin(daemon.wire().await, ORIGIN.parse().unwrap());
         let (steps, sent) = mpsc::channel(4);
@@ -33,18 +33,18 @@ impl Transact {
         self.steps.send(TransactRequest { step: Some(step) }).await.unwrap();
     }
 
-    async fn answer(&mut self) -> Result<Out, Status> {
+    pub(super) async fn answer(&mut self) -> Result<Out, Status> {
         let answer = in_time(self.answers.message()).await?;
         Ok(answer.and_then(|answer| answer.step).expect("an answer"))
     }
 
-    async fn ask(&mut self, step: In) -> Result<Out, Status> {
+    pub(super) async fn ask(&mut self, step: In) -> Result<Out, Status> {
         self.send(step).await;
         self.answer().await
     }
 
     /// Begins one for `target`.
-    async fn begin(&mut self, daemon: &Daemon, target: &str) {
+    pub(super) async fn begin(&mut self, daemon: &Daemon, target: &str) {
         match self.ask(begin(target)).await.unwrap() {
             Out::Begun(begun) => {
                 self.upper = daemon.path(".onewriter/staging").join(begun.name).join("upper");
@@ -53,17 +53,17 @@ impl Transact {
         }
     }
 
-    fn write(&self, path: &str, content: &str) {
+    pub(super) fn write(&self, path: &str, content: &str) {
         std::fs::write(self.upper.join(path), content).unwrap();
     }
 }
 
-fn begin(target: &str) -> In {
+pub(super) fn begin(target: &str) -> In {
     let (method, command) = ("run".to_owned(), "cc -c x.c".to_owned());
     In::Begin(TransactionBegin { context: context(target), method, command, wait_ms: 0 })
 }
 
-fn commit() -> TransactionCommit {
+pub(super) fn commit() -> TransactionCommit {
     TransactionCommit { report: true, ..Default::default() }
 }
 
@@ -190,12 +190,12 @@ async fn what_was_not_declared_is_told_or_refused() {
 async fn what_is_abandoned_may_be_kept() {
     let (daemon, mut call) = started("all").await;
     call.write("f", "half");
-    let abandon = In::Abandon(TransactionAbandon { keep: true });
+    let abandon = In::Abandon(TransactionAbandon { keep: true, ..Default::default() });
     let Out::Abandoned(abandoned) = call.ask(abandon).await.unwrap() else { panic!("not kept") };
     let kept = PathBuf::from(String::from_utf8(abandoned.kept).unwrap());
     assert_eq!(std::fs::read_to_string(kept.join("f")).unwrap(), "half");
     call.begin(&daemon, "all").await;
-    let abandon = In::Abandon(TransactionAbandon { keep: false });
+    let abandon = In::Abandon(TransactionAbandon::default());
     let Out::Abandoned(abandoned) = call.ask(abandon).await.unwrap() else { panic!("kept") };
     assert!(abandoned.kept.is_empty());
     until("staging is empty", || daemon.staging() == 0).await;
@@ -205,7 +205,9 @@ async fn what_is_abandoned_may_be_kept() {
 #[tokio::test]
 async fn steps_out_of_order_are_refused_by_name() {
     let daemon = Daemon::start().await;
-    for step in [In::Commit(commit()), In::Abandon(TransactionAbandon { keep: true })] {
+    for step in
+        [In::Commit(commit()), In::Abandon(TransactionAbandon { keep: true, ..Default::default() })]
+    {
         let mut call = Transact::open(&daemon).await;
         let refused = call.ask(step).await.unwrap_err();
         assert_eq!(

@@ -87,7 +87,7 @@ pub struct Record {
 }
 
 /// Nanoseconds since the epoch: an `i64` of them lasts until the year 2262.
-pub(super) fn time_to_ns(at: SystemTime) -> i64 {
+pub(crate) fn time_to_ns(at: SystemTime) -> i64 {
     match at.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => duration_to_ns(after),
         Err(before) => -duration_to_ns(before.duration()),

@@ -20,6 +20,7 @@
 //!                                     └ schema.rs (tables, versions, journal modes)
 //! ```
 
+mod builds;
 mod entry;
 mod error;
 mod queue;
@@ -32,17 +33,23 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use tests::entry as entry_for_tests;
+
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use builds::{Build, How, Recipe, RecipeOutcome};
 pub use entry::{Entry, Record};
 pub use error::JournalError;
 pub use reader::{PathFilter, Query};
 pub use schema::Mode;
 pub use setting::Ran;
+
+pub(crate) use entry::time_to_ns;
 
 use queue::Queue;
 use store::Store;
@@ -74,9 +81,9 @@ impl Default for Options {
 /// How the journal is doing. Counters run from the moment it was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Entries accepted and not yet written.
+    /// Entries, builds and recipes accepted and not yet written.
     pub queued: u64,
-    /// Entries written.
+    /// Entries, builds and recipes written.
     pub written: u64,
     /// Transactions that wrote them.
     pub transactions: u64,
@@ -84,7 +91,7 @@ pub struct Stats {
     pub failed_attempts: u64,
     /// Entries that changed nothing and came while the queue was full.
     pub dropped_unchanged: u64,
-    /// Entries that could not be written, or came after the journal was closed.
+    /// Those that could not be written, or came after the journal was closed.
     pub lost: u64,
     /// Age of the oldest entry not yet written; zero when there is none.
     pub lag: Duration,

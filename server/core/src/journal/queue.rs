@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::builds::Note;
 use super::store::Span;
 use super::{Entry, Stats};
 
@@ -23,6 +24,31 @@ const BATCH: usize = 1024;
 /// How long the first entry of a batch waits for company. As much as a crash may cost; short
 /// enough that a reader finds the journal up to date without asking for a flush.
 const LINGER: Duration = Duration::from_millis(50);
+
+/// What there is to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Item {
+    Entry(Entry),
+    Note(Note),
+}
+
+impl Item {
+    fn is_droppable(&self) -> bool {
+        matches!(self, Item::Entry(entry) if entry.is_droppable())
+    }
+}
+
+impl From<Entry> for Item {
+    fn from(entry: Entry) -> Self {
+        Item::Entry(entry)
+    }
+}
+
+impl From<Note> for Item {
+    fn from(note: Note) -> Self {
+        Item::Note(note)
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -40,7 +66,7 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<(Instant, Entry)>,
+    waiting: VecDeque<(Instant, Item)>,
     /// When the oldest entry of the batch in the writer's hands came.
     in_flight: Option<Instant>,
     accepted: u64,
@@ -81,14 +107,15 @@ impl Queue {
         }
     }
 
-    pub(super) fn push(&self, entry: Entry) {
+    pub(super) fn push(&self, item: impl Into<Item>) {
+        let item = item.into();
         let mut state = self.lock();
         if state.closing || state.ended {
             state.stats.lost += 1;
             return;
         }
         if state.waiting.len() >= self.capacity {
-            if entry.is_droppable() {
+            if item.is_droppable() {
                 state.stats.dropped_unchanged += 1;
                 return;
             }
@@ -103,7 +130,7 @@ impl Queue {
                 return;
             }
         }
-        state.waiting.push_back((Instant::now(), entry));
+        state.waiting.push_back((Instant::now(), item));
         state.accepted += 1;
         // A wake-up is a system call: only when the writer would do something about it.
         if state.waiting.len() == 1 || state.waiting.len() == BATCH {
@@ -113,7 +140,7 @@ impl Queue {
 
     /// The next entries to write, as soon as there are enough of them, or the first has waited
     /// long enough, or somebody waits for them. `None` when all is done and the queue is closed.
-    pub(super) fn next_batch(&self) -> Option<Vec<Entry>> {
+    pub(super) fn next_batch(&self) -> Option<Vec<Item>> {
         let mut state = self.lock();
         loop {
             let Some((oldest, _)) = state.waiting.front() else {
@@ -131,7 +158,7 @@ impl Queue {
         }
         let size = state.waiting.len().min(BATCH);
         state.in_flight = state.waiting.front().map(|(since, _)| *since);
-        let batch = state.waiting.drain(..size).map(|(_, entry)| entry).collect();
+        let batch = state.waiting.drain(..size).map(|(_, item)| item).collect();
         if state.blocked > 0 {
             self.room.notify_all();
         }

@@ -16,9 +16,9 @@ use super::error::JournalError;
 ///   yields its entries in order of `seq`.
 /// * Most entries outside of a build have neither build nor target: they are in no index of these,
 ///   which would cost as much as the entry itself.
-const STEPS: &[&str] = &[
+pub(super) const STEPS: &[&str] = &[
     ENTRIES, //
-    LEASES,
+    LEASES, BUILDS,
 ];
 
 const ENTRIES: &str = "
@@ -61,6 +61,38 @@ const LEASES: &str = "
         outputs   BLOB    NOT NULL,
         PRIMARY KEY (build, key)
     ) STRICT, WITHOUT ROWID;
+";
+
+/// Builds and recipes, the account of what make did. A recipe's number grows from one to the next in
+/// the order in which they ended; `how` and `outcome` are those of `builds.rs`, in their order.
+const BUILDS: &str = "
+    CREATE TABLE build (
+        number    INTEGER PRIMARY KEY,
+        id        TEXT    NOT NULL UNIQUE,
+        command   TEXT    NOT NULL,
+        directory TEXT    NOT NULL,
+        jobs      INTEGER NOT NULL,
+        pid       INTEGER NOT NULL,
+        begun_ns  INTEGER NOT NULL,
+        ended_ns  INTEGER,
+        exit_code INTEGER
+    ) STRICT;
+    CREATE TABLE recipe (
+        number        INTEGER PRIMARY KEY,
+        build         TEXT    NOT NULL,
+        target        TEXT    NOT NULL,
+        directory     TEXT    NOT NULL,
+        prerequisites TEXT    NOT NULL,
+        command       TEXT    NOT NULL,
+        pid           INTEGER NOT NULL,
+        begun_ns      INTEGER NOT NULL,
+        ended_ns      INTEGER NOT NULL,
+        how           INTEGER NOT NULL,
+        outcome       INTEGER NOT NULL,
+        exit_code     INTEGER NOT NULL,
+        reruns        INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX recipe_by_build ON recipe (build);
 ";
 
 /// The columns of an entry, in the order in which writer and reader count them.

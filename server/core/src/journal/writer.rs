@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use rusqlite::{TransactionBehavior, params};
 
-use super::Entry;
+use super::builds;
 use super::entry::{duration_to_ns, time_to_ns};
 use super::error::is_damage;
-use super::queue::Queue;
+use super::queue::{Item, Queue};
 use super::schema::COLUMNS;
 use super::store::{Span, Store};
 
@@ -60,7 +60,7 @@ impl Writer {
     }
 
     /// Writes `batch`, or gives it up when it cannot be written.
-    fn settle(&mut self, batch: &[Entry]) {
+    fn settle(&mut self, batch: &[Item]) {
         let mut delay = FIRST_DELAY;
         for attempt in 1..=ATTEMPTS {
             let error = match self.commit(batch) {
@@ -90,11 +90,12 @@ impl Writer {
 
     /// One transaction. The numbers are read inside it, so that one which was committed although
     /// it seemed to fail cannot make the next ones collide.
-    fn commit(&self, batch: &[Entry]) -> rusqlite::Result<Span> {
+    fn commit(&self, batch: &[Item]) -> rusqlite::Result<Span> {
         let mut connection = self.store.writer();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let before = Span::of(&transaction)?;
-        let last = before.last.max(self.last_seq) + batch.len() as i64;
+        let entries = batch.iter().filter(|item| matches!(item, Item::Entry(_))).count() as i64;
+        let last = before.last.max(self.last_seq) + entries;
 
         // Pruned first, so that the new entries find the pages free.
         let keep_from = (last - self.max_rows + 1).min(before.first + PRUNE_STEP);
@@ -103,7 +104,16 @@ impl Writer {
             "INSERT INTO entry ({COLUMNS})
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
         ))?;
-        for (seq, entry) in (last - batch.len() as i64 + 1..).zip(batch) {
+        let mut seqs = last - entries + 1..;
+        for item in batch {
+            let entry = match item {
+                Item::Entry(entry) => entry,
+                Item::Note(note) => {
+                    builds::write(&transaction, note, self.max_rows)?;
+                    continue;
+                }
+            };
+            let seq = seqs.next();
             insert.execute(params![
                 seq,
                 time_to_ns(entry.at),
@@ -128,7 +138,7 @@ impl Writer {
         Ok(after)
     }
 
-    fn give_up(&mut self, batch: &[Entry]) {
+    fn give_up(&mut self, batch: &[Item]) {
         let lost = batch.len() as u64;
         if self.outage.replace(self.outage.unwrap_or(0) + lost) == Some(0) {
             tracing::error!(

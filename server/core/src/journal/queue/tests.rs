@@ -27,8 +27,14 @@ fn refused(path: &str) -> Entry {
     Entry { outcome: "refused", error: Some("outside the root".into()), ..entry(path) }
 }
 
-fn paths(batch: &[Entry]) -> Vec<&str> {
-    batch.iter().map(|entry| str::from_utf8(&entry.path).unwrap()).collect()
+fn paths(batch: &[Item]) -> Vec<&str> {
+    fn path(item: &Item) -> &str {
+        match item {
+            Item::Entry(entry) => str::from_utf8(&entry.path).unwrap(),
+            Item::Note(_) => "a note",
+        }
+    }
+    batch.iter().map(path).collect()
 }
 
 #[test]

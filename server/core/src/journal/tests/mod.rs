@@ -1,6 +1,7 @@
 //! The journal as its users see it. What the queue and the statements do on their own is tested
 //! beside them.
 
+mod builds;
 mod opening;
 mod reading;
 mod writing;
@@ -14,7 +15,7 @@ use rusqlite::Connection;
 use super::{Entry, Journal, Options, Query, Record};
 
 /// A file created at `path`.
-pub(super) fn entry(path: &str) -> Entry {
+pub(crate) fn entry(path: &str) -> Entry {
     Entry {
         at: SystemTime::now(),
         took: Duration::from_micros(120),
