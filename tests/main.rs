@@ -8,6 +8,7 @@
 
 mod support;
 
+mod account;
 mod answers;
 mod bad_input;
 mod budget;

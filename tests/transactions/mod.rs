@@ -19,7 +19,7 @@ fn client(root: &Root) -> Client<'_> {
 }
 
 /// The arguments that run a shell script in a transaction.
-fn words(options: &str, script: &str) -> Vec<std::ffi::OsString> {
+pub(crate) fn words(options: &str, script: &str) -> Vec<std::ffi::OsString> {
     let options = options.split_whitespace();
     let words = ["run"].into_iter().chain(options).chain(["--", "sh", "-c", script]);
     words.map(Into::into).collect()
@@ -36,7 +36,7 @@ const WAIT: &str = "echo $$ >> $BESIDE/ready; read go < $BESIDE/go";
 
 /// Starts a script that begins with [`WAIT`], and waits until it waits.
 #[track_caller]
-fn waiting(root: &Root, options: &str, rest: &str) -> Running {
+pub(crate) fn waiting(root: &Root, options: &str, rest: &str) -> Running {
     let go = root.outside("go");
     if !go.exists() {
         mknodat(CWD, &go, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
@@ -53,7 +53,7 @@ fn runs(root: &Root) -> usize {
 }
 
 /// Lets the script that waits go on.
-fn go_on(root: &Root) {
+pub(crate) fn go_on(root: &Root) {
     fs::write(root.outside("go"), "\n").expect("it waits");
 }
 

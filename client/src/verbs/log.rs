@@ -83,7 +83,7 @@ fn as_text(record: &JournalRecord) -> String {
 }
 
 /// A moment as in 2026-01-31T23:59:59.123Z.
-fn utc(seconds: i64, nanoseconds: u32) -> String {
+pub(super) fn utc(seconds: i64, nanoseconds: u32) -> String {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // The civil calendar in eras of 400 years that begin in March.
     let shifted = days + 719_468;

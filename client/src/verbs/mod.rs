@@ -15,6 +15,7 @@ mod mv;
 mod once;
 mod publish;
 mod publish_group;
+mod report;
 mod rm;
 mod run;
 mod stat;
@@ -43,6 +44,7 @@ pub(crate) const ALL: &[&Verb] = &[
     &lock::VERB,
     &once::VERB,
     &log::VERB,
+    &report::VERB,
     &status::VERB,
     &stats::VERB,
     &stop::VERB,

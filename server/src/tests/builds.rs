@@ -157,11 +157,6 @@ async fn races_avoided_and_conflicts_are_found_with_their_cure() {
     one.begin(&daemon, "one").await;
     two.begin(&daemon, "two").await;
     for call in [&one, &two] {
-        // As the kernel leaves a directory that a command made.
-        std::fs::create_dir(call.upper.join("d")).unwrap();
-        let dir = std::fs::File::open(call.upper.join("d")).unwrap();
-        let flags = rustix::fs::XattrFlags::empty();
-        rustix::fs::fsetxattr(&dir, "user.overlay.opaque", b"y", flags).unwrap();
         call.write("same", "x");
     }
     one.write("archive", "one");
@@ -204,9 +199,6 @@ async fn a_directory_that_two_transactions_made_is_a_race_avoided() {
     two.begin(&daemon, "two").await;
     for (call, file) in [(&mut one, "d/one"), (&mut two, "d/two")] {
         std::fs::create_dir(call.upper.join("d")).unwrap();
-        let dir = std::fs::File::open(call.upper.join("d")).unwrap();
-        let flags = rustix::fs::XattrFlags::empty();
-        rustix::fs::fsetxattr(&dir, "user.overlay.opaque", b"y", flags).unwrap();
         call.write(file, file);
         assert!(matches!(call.ask(In::Commit(commit())).await.unwrap(), Out::Changes(_)));
         assert!(matches!(call.answer().await.unwrap(), Out::Committed(_)));

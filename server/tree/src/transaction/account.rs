@@ -26,7 +26,6 @@ pub(super) fn lines(
     verdict: &Verdict,
 ) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut made = Made::default();
     for (unit, fate) in units.iter().zip(&verdict.fates) {
         let entry = &contents.entries[unit.entry];
         let outcome = match fate {
@@ -35,7 +34,7 @@ pub(super) fn lines(
                 How::Merge { mode: true, .. } | How::Merge { dress: true, .. } => {
                     Outcome::Attributes
                 }
-                How::Merge { appeared: true, .. } if made.is_made(entry) => Outcome::Existed,
+                How::Merge { appeared: true, .. } if is_made(entry) => Outcome::Existed,
                 _ => continue,
             },
             Fate::Keep { there } => {
@@ -59,23 +58,12 @@ pub(super) fn lines(
     lines
 }
 
-/// Tells directories that the command made from those that it found and wrote in, as its overlay
-/// has them: in one that is opaque, everything is of its making.
-#[derive(Default)]
-struct Made<'a>(Option<&'a RelPath>);
-
-impl<'a> Made<'a> {
-    /// To be asked in the order of the walk.
-    fn is_made(&mut self, entry: &'a Entry) -> bool {
-        if self.0.is_some_and(|top| entry.path.is_within(top)) {
-            return true;
-        }
-        let opaque = matches!(entry.kind, Kind::Directory { opaque: true });
-        if opaque {
-            self.0 = Some(&entry.path);
-        }
-        opaque
-    }
+/// Whether the command made the directory, rather than written in one that it found.
+fn is_made(entry: &Entry) -> bool {
+    matches!(
+        entry.kind,
+        Kind::Directory { opaque: true, .. } | Kind::Directory { copied: false, .. }
+    )
 }
 
 /// What is in a directory that goes as a whole.

@@ -66,7 +66,7 @@ impl Planner<'_> {
     }
 
     fn how(&self, entry: &Entry, folder: &mut Folder<'_>) -> Result<How, Errno> {
-        let Kind::Directory { opaque } = entry.kind else { return Ok(How::Single) };
+        let Kind::Directory { opaque, .. } = entry.kind else { return Ok(How::Single) };
         let there = folder.look(&entry.path)?;
         let Some(there) = there.filter(|stat| kind(stat) == FileType::Directory) else {
             return Ok(How::Whole);

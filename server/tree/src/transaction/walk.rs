@@ -29,8 +29,9 @@ pub(super) const OPEN: u32 = 0o700;
 pub(super) enum Kind {
     /// The path is to be removed.
     Whiteout,
-    /// A directory; `opaque`: not merged with what is there.
-    Directory { opaque: bool },
+    /// A directory; `opaque`: not merged with what is there; `copied`: of one of the tree, so that
+    /// something could be put in it.
+    Directory { opaque: bool, copied: bool },
     /// Anything else is to be there.
     Other(FileType),
 }
@@ -159,7 +160,7 @@ impl Walk<'_> {
     /// Notes a directory, and all in it that are none.
     fn enter(&mut self, path: RelPath, stat: Stat) -> Result<Level, Error> {
         let index = self.entries.len();
-        let kind = Kind::Directory { opaque: false };
+        let kind = Kind::Directory { opaque: false, copied: false };
         let entry = Entry { path: path.clone(), kind, stat, marked: true, dress: None, end: 0 };
         self.entries.push(entry);
         let left = match self.read(index) {
@@ -181,7 +182,8 @@ impl Walk<'_> {
                 chmod_handle(dir.as_fd(), mode | OPEN)?;
             }
             let found = xattr::look(&xattr::place(dir.as_fd(), b"."))?;
-            self.entries[index].kind = Kind::Directory { opaque: found.opaque };
+            let (opaque, copied) = (found.opaque, found.dress.is_some());
+            self.entries[index].kind = Kind::Directory { opaque, copied };
             self.entries[index].dress = found.dress;
             impure = found.impure;
         }
