@@ -3,6 +3,7 @@
 mod log;
 mod page;
 mod report;
+mod top;
 
 use std::{path::PathBuf, time::Duration};
 

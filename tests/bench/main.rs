@@ -8,6 +8,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "sets up files to measure with")]
 
+mod account;
 mod client;
 mod content;
 mod daemon;
@@ -23,7 +24,7 @@ use support::Setup;
 
 type Section = (&'static str, fn(&Setup));
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     ("client", client::figures),
     ("daemon", daemon::figures),
     ("locks", locks::figures),
@@ -31,6 +32,7 @@ const SECTIONS: [Section; 7] = [
     ("power", power::figures),
     ("memory", memory::figures),
     ("transactions", transactions::figures),
+    ("account", account::figures),
 ];
 
 fn main() -> ExitCode {

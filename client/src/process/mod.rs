@@ -12,6 +12,7 @@
 //! no other children meanwhile.
 
 mod ending;
+mod interruption;
 mod mounts;
 mod program;
 mod sandbox;
@@ -27,6 +28,7 @@ use rustix::{
 
 pub use self::{
     ending::{Ended, Ending},
+    interruption::{Interruptions, Wanted},
     sandbox::Sandbox,
     signals::{Next, Running, Tick},
 };

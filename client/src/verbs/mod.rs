@@ -22,6 +22,7 @@ mod stat;
 mod stats;
 mod status;
 mod stop;
+mod top;
 mod touch;
 
 use crate::command::{Opt, Verb};
@@ -47,6 +48,7 @@ pub(crate) const ALL: &[&Verb] = &[
     &report::VERB,
     &status::VERB,
     &stats::VERB,
+    &top::VERB,
     &stop::VERB,
     &completions::VERB,
 ];

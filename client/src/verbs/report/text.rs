@@ -132,8 +132,26 @@ fn tell(output: &mut Output, report: &Report, f: &Finding) -> Result<(), Failure
             printable(&f.cure),
             place(&f.cure_directory)
         )),
-        true => output.line(format_args!("    cure    {}", printable(&f.advice))),
+        true => wrapped(&printable(&f.advice), WIDTH - 12)
+            .iter()
+            .zip(["cure"].into_iter().chain(std::iter::repeat("")))
+            .try_for_each(|(line, label)| output.line(format_args!("    {label:<7} {line}"))),
     }
+}
+
+/// In lines of `most` letters, broken at spaces.
+fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// A recipe in a finding: its target, directory and times on a line, its command below.
@@ -246,5 +264,6 @@ mod tests {
         assert_eq!(cut("\u{e4}\u{e4}\u{e4}", 3), "\u{e4}\u{e4}\u{e4}");
         assert_eq!(cut("\u{e4}\u{e4}\u{e4}\u{e4}", 3), "\u{e4}\u{e4}…");
         assert_eq!(printable("a\nb\x1b[1m"), "a b [1m");
+        assert_eq!(wrapped("a bc def ghij", 6), ["a bc", "def", "ghij"]);
     }
 }

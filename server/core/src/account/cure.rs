@@ -25,8 +25,8 @@ pub(super) fn cure(kind: Kind, first: Option<&Recipe>, second: &Recipe) -> Cure 
     }
     if first.directory != second.directory {
         return advise(&format!(
-            "two makes, in '{}' and in '{}': let the target that runs the one depend on the target \
-             that runs the other",
+            "two makes, in '{}' and in '{}': in the Makefile that runs both, let the target of \
+             the second depend on that of the first",
             place(&first.directory),
             place(&second.directory),
         ));
