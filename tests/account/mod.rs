@@ -5,7 +5,7 @@ mod page;
 mod report;
 mod top;
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs::File, io::Write as _, path::PathBuf, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use onewriter_proto::v1::{
@@ -14,7 +14,10 @@ use onewriter_proto::v1::{
 use serde_json::Value;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use crate::support::{Done, LIMIT, Root};
+use crate::{
+    support::{Done, LIMIT, Root, Running, until},
+    transactions::{WAIT, waiting_in},
+};
 
 /// Tells the daemon what `onewriter make` would.
 struct Teller {
@@ -85,32 +88,43 @@ fn of_type<'a>(objects: &'a [Value], wanted: &str) -> Vec<&'a Value> {
     objects.iter().filter(|object| object["type"] == wanted).collect()
 }
 
+/// Two recipes of the build "b1" that have done `work` and wait, with their targets in `$TARGET`.
+fn two_at_once(root: &Root, work: &str) -> [Running; 2] {
+    ["one", "two"].map(|target| {
+        let script = format!("TARGET={target}; {work}; {WAIT} || exit");
+        waiting_in(root, &format!("--build b1 --target {target}"), &script)
+    })
+}
+
+/// Where scripts wait, for one who lets several go.
+struct Gate(File);
+
+impl Gate {
+    /// Held open, it keeps what nobody has taken yet.
+    fn open(root: &Root) -> Self {
+        let pipe = File::options().read(true).write(true).open(root.outside("go"));
+        Self(pipe.expect("they wait at it"))
+    }
+
+    fn let_go(&mut self, count: usize) {
+        self.0.write_all("\n".repeat(count).as_bytes()).expect("there is room");
+    }
+}
+
 /// A build "b1" of two recipes that ran at the same time, and were at the same paths.
 fn race() -> (Root, Teller) {
-    use crate::transactions::{go_on, waiting};
     let root = Root::new();
     let mut teller = Teller::new(&root);
     teller.begin("b1", "make -j2 all");
-    let script =
-        |name| format!("mkdir d; echo {name} > d/{name}; echo same > same; echo {name} >> log");
-    let one = waiting(&root, "--build b1 --target one", &script("one"));
-    let two = waiting(&root, "--build b1 --target two", &script("two"));
-    go_on(&root);
-    // Whoever conflicts runs again, and waits again.
-    let (first, last) = {
-        let again = std::thread::scope(|scope| {
-            let one = scope.spawn(|| one.done());
-            let two = scope.spawn(|| two.done());
-            crate::support::until("one of them runs again", || {
-                std::fs::read_to_string(root.outside("ready")).unwrap_or_default().lines().count()
-                    == 3
-            });
-            go_on(&root);
-            [one.join(), two.join()].map(|done| done.expect("it ends"))
-        });
-        let [one, two] = again;
-        (one, two)
-    };
-    assert!(first.succeeded() && last.succeeded(), "{first}\n{last}");
+    let [one, two] = two_at_once(&root, "echo same > same; echo $TARGET >> log");
+    let mut gate = Gate::open(&root);
+    gate.let_go(2);
+    let runs = || std::fs::read_to_string(root.outside("ready")).unwrap_or_default();
+    // Whoever comes second runs again, and waits again.
+    until("one of them runs again", || runs().lines().count() == 3);
+    gate.let_go(1);
+    for done in [one.done(), two.done()] {
+        assert!(done.succeeded(), "{done}");
+    }
     (root, teller)
 }

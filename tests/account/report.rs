@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Teller, objects, of_type, race};
-use crate::support::Root;
+use super::{Gate, Teller, objects, of_type, race, two_at_once};
+use crate::{
+    support::Root,
+    transactions::{go_on, waiting},
+};
 
 #[test]
 fn a_report_names_what_raced_with_both_recipes_and_the_cure() {
@@ -42,15 +45,13 @@ fn a_report_names_what_raced_with_both_recipes_and_the_cure() {
 
 #[test]
 fn a_directory_that_both_made_is_a_race_avoided() {
-    use crate::transactions::{go_on, waiting};
     let root = Root::new();
     let mut teller = Teller::new(&root);
     teller.begin("b1", "make");
-    let one =
-        waiting(&root, "--build b1 --target one", "mkdir -p d/e; echo > d/e/one; echo same > same");
-    let two =
-        waiting(&root, "--build b1 --target two", "mkdir -p d/e; echo > d/e/two; echo same > same");
-    go_on(&root);
+    let work = "mkdir -p d/e; echo > d/e/$TARGET; echo same > same";
+    let [one, two] = two_at_once(&root, work);
+    let mut gate = Gate::open(&root);
+    gate.let_go(2);
     one.done().ok();
     two.done().ok();
     teller.end("b1", 0);
@@ -129,7 +130,6 @@ fn many_findings_are_cut_and_told_on_request() {
 
 #[test]
 fn who_only_wrote_into_a_directory_of_others_did_not_make_it() {
-    use crate::transactions::{go_on, waiting};
     let root = Root::new();
     let mut teller = Teller::new(&root);
     teller.begin("b1", "make");

@@ -32,17 +32,23 @@ fn script(root: &Root, options: &str, script: &str) -> Done {
 }
 
 /// What a script does to tell that it has come so far, and to wait for [`go_on`].
-const WAIT: &str = "echo $$ >> $BESIDE/ready; read go < $BESIDE/go";
+pub(crate) const WAIT: &str = "echo $$ >> $BESIDE/ready; read go < $BESIDE/go";
 
 /// Starts a script that begins with [`WAIT`], and waits until it waits.
 #[track_caller]
 pub(crate) fn waiting(root: &Root, options: &str, rest: &str) -> Running {
+    waiting_in(root, options, &format!("{WAIT}; {rest}"))
+}
+
+/// Starts a script with [`WAIT`] somewhere in it, and waits until it waits.
+#[track_caller]
+pub(crate) fn waiting_in(root: &Root, options: &str, script: &str) -> Running {
     let go = root.outside("go");
     if !go.exists() {
         mknodat(CWD, &go, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
     }
     let before = runs(root);
-    let running = client(root).start(words(options, &format!("{WAIT}; {rest}")));
+    let running = client(root).start(words(options, script));
     until("the command runs", || runs(root) > before);
     running
 }
