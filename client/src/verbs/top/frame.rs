@@ -8,6 +8,9 @@ use onewriter_proto::v1::{
 
 use crate::output::shown;
 
+/// Columns of a target: enough for most, and a path fits beside it in 80.
+const TARGET: usize = 20;
+
 /// What one look at the daemon has shown.
 pub(super) struct Seen {
     pub(super) status: StatusResponse,
@@ -132,8 +135,8 @@ fn sections(status: &StatusResponse) -> Vec<(String, Vec<String>)> {
     // Who waits is what a user came to see.
     waited.sort_by_key(|(waits, _)| !waits);
     let waited = waited.into_iter().map(|(_, line)| line).collect();
-    let title = format!("{:>9}  {:>7}  {:<24} COMMAND", "RUNS FOR", "PID", "TARGET");
-    let held = format!("{:>9}  {:>7}  {:<24} WHAT", "FOR", "PID", "TARGET");
+    let title = format!("{:>9}  {:>7}  {:<TARGET$} COMMAND", "RUNS FOR", "PID", "TARGET");
+    let held = format!("{:>9}  {:>7}  {:<TARGET$} WHAT", "FOR", "PID", "TARGET");
     vec![(title, running), (held, waited)]
 }
 
@@ -157,8 +160,8 @@ fn of_one(what: &str, holders: &[LockParty], waiters: &[LockParty]) -> Vec<(bool
 
 fn subject(lease: &Leased) -> String {
     match &lease.subject {
-        Some(leased::Subject::Path(path)) => format!("lease on '{}'", shown(path)),
-        Some(leased::Subject::Name(name)) => format!("lease on name '{}'", shown(name.as_bytes())),
+        Some(leased::Subject::Path(path)) => format!("lease '{}'", shown(path)),
+        Some(leased::Subject::Name(name)) => format!("name '{}'", shown(name.as_bytes())),
         Some(leased::Subject::Once(once)) => format!("once '{}'", shown(once.key.as_bytes())),
         None => "a lease".to_owned(),
     }
@@ -166,8 +169,8 @@ fn subject(lease: &Leased) -> String {
 
 fn row(for_ms: u64, pid: u32, target: &str, what: &str) -> String {
     let target = if target.is_empty() { "-" } else { target };
-    let target = cut(&printable(target), 24);
-    format!("{:>9}  {pid:>7}  {target:<24} {}", duration(for_ms), printable(what))
+    let target = cut(&printable(target), TARGET);
+    format!("{:>9}  {pid:>7}  {target:<TARGET$} {}", duration(for_ms), printable(what))
 }
 
 fn duration(ms: u64) -> String {
