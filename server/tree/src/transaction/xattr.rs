@@ -145,16 +145,6 @@ fn is_opaque(place: &[u8]) -> Result<bool, Errno> {
     }
 }
 
-/// Whether overlayfs made it as a copy of what is in the tree: then it says of what.
-pub(super) fn is_copied(place: &[u8]) -> Result<bool, Errno> {
-    let mut nothing = [0; 0];
-    match lgetxattr(place, "user.overlay.origin", &mut nothing[..]) {
-        Ok(_) | Err(Errno::RANGE) => Ok(true),
-        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(false),
-        Err(errno) => Err(errno),
-    }
-}
-
 /// Removes what overlayfs left. Looks first: most things have nothing.
 pub(super) fn strip(place: &[u8]) -> Result<(), Errno> {
     for name in names(place)?.iter().filter(|name| name.starts_with(OVERLAY)) {
