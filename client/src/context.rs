@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
+    path::Path,
     time::Duration,
 };
 
@@ -29,6 +30,9 @@ use crate::{
 };
 
 const DEFAULT_TIMEOUT: u64 = 300;
+
+/// Tells whatever runs in a build which one that is.
+pub(crate) const BUILD: &str = "ONEWRITER_BUILD";
 
 /// Tells a command its transaction: what it sees is the transaction's own view of the tree.
 pub(crate) const TRANSACTION: &str = "ONEWRITER_TRANSACTION";
@@ -64,6 +68,8 @@ pub struct Context {
     /// What `lease` says, once it was checked.
     leases: Vec<u64>,
     json: bool,
+    /// What make runs, where this is a recipe.
+    recipe: Option<v1::Recipe>,
     umask: Option<u32>,
     pub(crate) output: Output,
     /// How the program is to end where all went well: as the command ended that it ran.
@@ -87,11 +93,12 @@ impl Context {
             root: setting("root", "ONEWRITER_ROOT"),
             server: setting("server", "ONEWRITER_SERVER"),
             timeout: setting("timeout", "ONEWRITER_TIMEOUT"),
-            build: label(setting("build", "ONEWRITER_BUILD")),
+            build: label(setting("build", BUILD)),
             target: label(setting("target", "ONEWRITER_TARGET")),
             leases: Vec::new(),
             lease: setting("lease", leased::VARIABLE),
             json: given.has("json"),
+            recipe: None,
             umask: None,
             output: Output::default(),
             ending: Ending::Exit(0),
@@ -156,6 +163,27 @@ impl Context {
     /// Lets requests say this umask instead of the caller's.
     pub(crate) fn assume_umask(&mut self, umask: u32) {
         self.umask = Some(umask);
+    }
+
+    /// Makes requests say that they belong to a recipe of this target.
+    pub(crate) fn set_recipe(&mut self, target: String, recipe: v1::Recipe) {
+        self.target = target;
+        self.recipe = Some(recipe);
+    }
+
+    /// Makes requests say that they belong to this build.
+    pub(crate) fn set_build(&mut self, id: &str) {
+        id.clone_into(&mut self.build);
+    }
+
+    /// Whether the user named the build root.
+    pub(crate) fn has_root(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// Works on this build root.
+    pub(crate) fn set_root(&mut self, root: &Path) {
+        self.root = Some(root.into());
     }
 
     /// The build id and target that were set; empty if none.
@@ -224,7 +252,7 @@ impl Context {
             umask: Some(self.umask()),
             pid: 0,
             leases: self.leases.clone(),
-            recipe: None,
+            recipe: self.recipe.clone(),
         }
     }
 

@@ -202,8 +202,8 @@ impl Transaction<'_> {
 
     /// Gives the transaction up. Whatever becomes of that: nothing of it happens.
     fn abandon(&self, call: &mut Call<'_, Socket>, ending: Ending) {
-        let abandon = TransactionAbandon { keep: self.wish.keep_failed, exit_code: ending.code() };
-        let keep = abandon.keep;
+        let keep = self.wish.keep_failed;
+        let abandon = TransactionAbandon { keep, exit_code: ending.code() };
         call.limit(self.wish.wait + GRACE);
         let answer = send(call, Out::Abandon(abandon)).and_then(|()| receive(call));
         match answer {

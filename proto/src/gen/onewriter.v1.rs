@@ -3097,7 +3097,7 @@ pub mod transact_request {
 pub struct TransactionBegin {
     #[prost(message, optional, tag = "1")]
     pub context: ::core::option::Option<Context>,
-    /// What status and journal call it: "run", "publish", "batch", "once". At most 32 bytes.
+    /// What status and journal call it: "run", "recipe", "publish", "batch", "once". At most 32 bytes.
     #[prost(string, tag = "2")]
     pub method: ::prost::alloc::string::String,
     /// The command line as people may read it, for `status`; cut at 1,024 bytes.
@@ -3131,6 +3131,10 @@ pub struct TransactionCommit {
     /// How long to wait for locks, in milliseconds; 0 means 300,000.
     #[prost(uint64, tag = "7")]
     pub wait_ms: u64,
+    /// Patterns of files to which KEEP applies, whatever `unchanged` says. `*` and `?` stand for bytes of
+    /// a name, `%` for any. One without a slash is of a name in any directory, else of the whole path.
+    #[prost(bytes = "vec", repeated, tag = "8")]
+    pub keep: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransactionAbandon {

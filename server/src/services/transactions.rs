@@ -19,7 +19,7 @@ use onewriter_proto::{
         transact_response::Step as Out,
     },
 };
-use onewriter_tree::{Error, Reason, RelPath, mutation::Change, transaction};
+use onewriter_tree::{Error, Pattern, Reason, RelPath, mutation::Change, transaction};
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::{Answers, Sender, answers, send};
@@ -187,6 +187,7 @@ async fn give_up(underway: Transaction, keep: bool) -> Result<Out, Status> {
 fn terms(commit: TransactionCommit) -> Result<CommitTerms, Error> {
     Ok(CommitTerms {
         unchanged: convert::unchanged(commit.unchanged)?,
+        keep: commit.keep.iter().map(|pattern| Pattern::new(&**pattern)).collect(),
         over_conflicts: commit.on_conflict() == OnConflict::Last,
         give_way: commit.on_conflict() == OnConflict::Rerun,
         outputs: commit

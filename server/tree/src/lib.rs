@@ -10,6 +10,7 @@ pub mod error;
 pub mod fault;
 pub mod mutation;
 pub mod path;
+mod pattern;
 mod staging;
 mod stat;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tree;
 pub use crate::{
     error::{Error, Reason},
     path::{Printable, RelPath},
+    pattern::Pattern,
     staging::{CLIENT_PREFIX, Staged, Staging},
     stat::{FileKind, Stat, open_file, stat},
     tree::{Fault, Last, Tree, describe},

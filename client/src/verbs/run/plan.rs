@@ -73,6 +73,7 @@ impl Plan {
             commit: TransactionCommit {
                 unchanged: unchanged(given, Unchanged::Keep)?,
                 on_conflict: on_conflict(given)?.into(),
+                keep: Vec::new(),
                 outputs: outputs.iter().map(|output| output.path.clone()).collect(),
                 strict: given.has("strict"),
                 copy: false,

@@ -31,7 +31,7 @@ use std::{
 };
 
 use onewriter_tree::{
-    Reason, RelPath,
+    Pattern, Reason, RelPath,
     mutation::{Access, Change, Mutation as _, Unchanged},
     transaction::{Commit, CommitTerms, Conflict, Report, Upper},
 };
@@ -73,6 +73,8 @@ impl Drop for SweepOnDrop {
 pub struct Terms {
     /// What to do with files that are as they were.
     pub unchanged: Unchanged,
+    /// Files that are kept, whatever `unchanged` says.
+    pub keep: Vec<Pattern>,
     /// Commit over what others did.
     pub over_conflicts: bool,
     /// Count it as a conflict where somebody else has a turn: the command will run again anyway.
@@ -115,7 +117,7 @@ impl From<Refusal> for NotCommitted {
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What status and journal may call a transaction.
-const METHODS: [&str; 5] = ["run", "publish", "batch", "once", "transaction"];
+const METHODS: [&str; 6] = ["run", "recipe", "publish", "batch", "once", "transaction"];
 
 /// What a client calls its transaction, in a word of ours.
 pub fn method(said: &str) -> &'static str {
@@ -209,6 +211,7 @@ impl Transaction {
         let terms = CommitTerms {
             method: caller.owner.method,
             unchanged: terms.unchanged,
+            keep: terms.keep,
             over_conflicts: terms.over_conflicts,
             outputs: terms.outputs,
             strict: terms.strict,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, Reason},
-    mutation::{Change, Outcome, Unchanged},
+    mutation::{Change, Outcome},
     path::RelPath,
 };
 
@@ -38,7 +38,7 @@ pub(super) fn lines(
                 _ => continue,
             },
             Fate::Keep { there } => {
-                let new = super::script::kept(entry, there, terms.unchanged == Unchanged::Touch);
+                let new = super::script::kept(entry, there, terms);
                 if new.is_some() { Outcome::Attributes } else { Outcome::Unchanged }
             }
             Fate::Create => Outcome::Created,

@@ -107,7 +107,7 @@ impl Judge<'_> {
             }
             (how, Some(there)) => {
                 if how == How::Single && self.is_same(entry, &there)? {
-                    if self.terms.unchanged != Unchanged::Replace {
+                    if self.terms.unchanged_at(&entry.path) != Unchanged::Replace {
                         return Ok(Fate::Keep { there });
                     }
                 } else {
@@ -193,7 +193,7 @@ impl Judge<'_> {
             at = if entry.is_directory() && !new.is_directory() { entry.end } else { at + 1 };
             if let Some(index) = self.contents.index_of(&new.path) {
                 self.verdict.replaced.insert(index);
-                let keeps = self.terms.unchanged == Unchanged::Keep
+                let keeps = self.terms.unchanged_at(&new.path) == Unchanged::Keep
                     && new.is_file()
                     && new.mode() == entry.mode()
                     && self.is_same(new, &entry.stat)?;

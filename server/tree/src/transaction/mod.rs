@@ -28,7 +28,7 @@ pub use self::{
     recover::Recovered,
     upper::Upper,
 };
-use crate::{mutation::Unchanged, path::RelPath, tree::Tree};
+use crate::{mutation::Unchanged, path::RelPath, pattern::Pattern, tree::Tree};
 
 /// Deletes what earlier daemons kept of transactions' directories to use it again. Before anybody
 /// begins one.
@@ -46,6 +46,8 @@ pub struct CommitTerms {
     pub method: &'static str,
     /// What to do with files whose content is the same as before.
     pub unchanged: Unchanged,
+    /// Files that are kept, whatever `unchanged` says.
+    pub keep: Vec<Pattern>,
     /// Commit over what others did meanwhile, and report it.
     pub over_conflicts: bool,
     /// The paths that it may change; empty: any.
@@ -56,6 +58,16 @@ pub struct CommitTerms {
     pub author: Vec<u8>,
     /// Others may still have files of the upper directory open for writing: place copies of them.
     pub copy: bool,
+}
+
+impl CommitTerms {
+    /// What to do with the file at `path` where its content is the same as before.
+    fn unchanged_at(&self, path: &RelPath) -> Unchanged {
+        match self.keep.iter().any(|pattern| pattern.matches(path.as_bytes())) {
+            true => Unchanged::Keep,
+            false => self.unchanged,
+        }
+    }
 }
 
 /// A path that somebody else changed to something else since the transaction began.

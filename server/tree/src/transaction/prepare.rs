@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::{Error, Reason},
-    mutation::{Change, Effects, Unchanged},
+    mutation::{Change, Effects},
     path::RelPath,
     tree::Fault,
 };
@@ -96,7 +96,7 @@ impl Preparation<'_> {
             verdict,
             other,
             birth: self.transaction.birth(),
-            touch: self.terms.unchanged == Unchanged::Touch,
+            terms: self.terms,
             upper: Folder::new(self.upper),
             tree: Folder::new(self.root),
             gone: gone.as_fd(),

@@ -12,6 +12,7 @@ use rustix::{
 };
 
 use super::{
+    CommitTerms,
     judge::{Fate, Verdict},
     plan::{How, Unit},
     settle,
@@ -20,7 +21,7 @@ use super::{
     walk::{self, Contents, Entry, Folder, OPEN, owner},
     xattr,
 };
-use crate::{error::Error, path::RelPath};
+use crate::{error::Error, mutation::Unchanged, path::RelPath};
 
 /// What is to be done with a directory that stays.
 struct Wish {
@@ -36,7 +37,7 @@ pub(super) struct Scribe<'a> {
     /// Entries that are another file than they were found to be.
     pub other: &'a HashSet<usize>,
     pub birth: Timespec,
-    pub touch: bool,
+    pub terms: &'a CommitTerms,
     pub upper: Folder<'a>,
     pub tree: Folder<'a>,
     /// Where what is removed goes.
@@ -82,7 +83,7 @@ impl Scribe<'_> {
         match fate {
             Fate::Nothing | Fate::Merge { .. } => {}
             Fate::Keep { there } => {
-                if let Some(new) = kept(entry, &there, self.touch) {
+                if let Some(new) = kept(entry, &there, self.terms) {
                     let (inode, old) = (there.st_ino, attributes(&there));
                     self.moves.push(Step::Attributes { path, inode, old, new });
                 }
@@ -211,8 +212,9 @@ fn attributes(stat: &Stat) -> Attributes {
 }
 
 /// What is to be changed of something whose content stays.
-pub(super) fn kept(entry: &Entry, there: &Stat, touch: bool) -> Option<Attributes> {
+pub(super) fn kept(entry: &Entry, there: &Stat, terms: &CommitTerms) -> Option<Attributes> {
     let old = attributes(there);
+    let touch = terms.unchanged_at(&entry.path) == Unchanged::Touch;
     let mtime = if touch { entry.mtime() } else { old.mtime };
     let new = Attributes { mode: entry.mode(), mtime };
     (new != old).then_some(new)

@@ -21,7 +21,7 @@ use rustix::fs::{
 
 use super::*;
 use crate::{
-    Reason,
+    Pattern, Reason,
     mutation::Unchanged,
     transaction::{Commit, CommitTerms, History, Report, Upper},
 };
@@ -51,6 +51,7 @@ fn terms() -> CommitTerms {
     CommitTerms {
         method: "run",
         unchanged: Unchanged::Keep,
+        keep: Vec::new(),
         over_conflicts: false,
         outputs: Vec::new(),
         strict: false,

@@ -116,3 +116,25 @@ fn a_touched_symbolic_link_is_touched_itself() {
     assert_eq!(done.changes, ["l attributes"]);
     assert_eq!([mtime(&root.path("f")), mtime(&root.path("l")) - LATER], then);
 }
+
+#[test]
+fn what_a_pattern_names_is_kept_and_the_rest_is_touched() {
+    let root = Root::new();
+    let paths = ["a.h", "b.c"];
+    let then = paths.map(|path| {
+        root.write(path, "same");
+        backdate(&root.path(path))
+    });
+    let tx = root.begin();
+    for path in paths {
+        tx.write(path, "same");
+        chmod(&tx.path(path), root.mode(path));
+        set_mtime(&tx.path(path), 1_100_000_000);
+    }
+    let keep = vec![Pattern::new("%.h")];
+    let terms = CommitTerms { unchanged: Unchanged::Touch, keep, ..terms() };
+    let done = root.commit(tx, terms, Others::default()).unwrap();
+    assert_eq!(done.changes, ["a.h unchanged", "b.c attributes"]);
+    assert_eq!(mtime(&root.path("a.h")), then[0]);
+    assert_eq!(mtime(&root.path("b.c")) - LATER, then[1]);
+}
