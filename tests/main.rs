@@ -22,6 +22,7 @@ mod faults;
 mod inheritance;
 mod interrupted;
 mod leases;
+mod make;
 mod modes;
 mod starting;
 mod transactions;

@@ -197,6 +197,12 @@ impl Verb {
         self.operands.starts_with("CMD")
     }
 
+    /// Whether all that it does not know itself, options as well, is for another program: from the
+    /// first such word on.
+    fn passes_on(&self) -> bool {
+        self.operands.starts_with("[MAKE")
+    }
+
     fn all_options(&self) -> impl Iterator<Item = &'static Opt> {
         self.options.iter().chain(self.common)
     }
@@ -217,7 +223,15 @@ impl Verb {
                     Some(at) => (&long[..at], Some(OsString::from_vec(long[at + 1..].to_vec()))),
                     None => (long, None),
                 };
-                let option = self.all_options().find(|o| o.long.as_bytes() == name)?;
+                let found = self.all_options().find(|o| o.long.as_bytes() == name);
+                let Some(option) = found else {
+                    if !self.passes_on() {
+                        return None;
+                    }
+                    given.operands.push(argument.clone());
+                    given.operands.extend(rest.cloned());
+                    break;
+                };
                 let value = match (option.value, inline) {
                     (None, None) => None,
                     (None, Some(_)) => return None,
@@ -225,7 +239,7 @@ impl Verb {
                     (Some(_), None) => Some(rest.next()?.clone()),
                 };
                 given.options.push((option.long, value));
-            } else if bytes.len() > 1 && bytes[0] == b'-' {
+            } else if bytes.len() > 1 && bytes[0] == b'-' && !self.passes_on() {
                 let mut cluster = &bytes[1..];
                 while let Some((&letter, more)) = cluster.split_first() {
                     let option = self
@@ -246,7 +260,7 @@ impl Verb {
                 }
             } else {
                 given.operands.push(argument.clone());
-                if self.runs_a_command() {
+                if self.runs_a_command() || self.passes_on() {
                     given.operands.extend(rest.cloned());
                     break;
                 }
@@ -260,6 +274,8 @@ impl Verb {
     #[must_use]
     pub fn clap(&self) -> clap::Command {
         let mut command = clap::Command::new(self.name)
+            .disable_help_flag(self.passes_on())
+            .disable_version_flag(self.passes_on())
             .display_name(format!("onewriter {}", self.name))
             .about(self.about)
             .after_help(self.details)
@@ -277,7 +293,8 @@ impl Verb {
                 // Options may stand between them, so that only all together can be counted.
                 .action(clap::ArgAction::Append)
                 .num_args(1..)
-                .trailing_var_arg(self.runs_a_command())
+                .trailing_var_arg(self.runs_a_command() || self.passes_on())
+                .allow_hyphen_values(self.passes_on())
                 .required(self.count.0 > 0)
                 .value_parser(clap::value_parser!(OsString));
             command = command.arg(operands);

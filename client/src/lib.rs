@@ -14,6 +14,7 @@ mod mode;
 mod output;
 mod place;
 pub mod process;
+mod recipe;
 mod requests;
 mod session;
 mod start;
@@ -56,7 +57,14 @@ pub fn clap() -> clap::Command {
 
 /// Runs the program; its exit code. `arguments` begin with the program's name.
 pub fn run(arguments: Vec<OsString>) -> i32 {
-    let arguments = command::verb_first(arguments);
+    match arguments.first() {
+        Some(program) if recipe::is_shell(program) => return recipe::run(arguments),
+        Some(program) if verbs::make::is_make(program) => {
+            return verbs::make::run_again(&arguments[1..]);
+        }
+        _ => {}
+    }
+    let arguments = verbs::make::with_patterns(command::verb_first(arguments));
     let named = |name: &OsString| verbs::ALL.iter().find(|verb| name == verb.name);
     let Some(verb) = arguments.get(1).and_then(named) else { return explain(arguments) };
     match verb.parse(&arguments[2..]) {

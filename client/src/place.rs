@@ -89,6 +89,11 @@ impl Place {
         self.root == b"/" && !is_directory(&Path::new("/").join(STATE_DIR))
     }
 
+    /// Whether the working directory is in the root.
+    pub(crate) fn is_within(&self) -> bool {
+        self.below.is_some()
+    }
+
     /// The root's absolute path.
     pub(crate) fn root(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.root))

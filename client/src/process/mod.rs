@@ -19,7 +19,7 @@ mod sandbox;
 mod signals;
 mod sys;
 
-use std::{ffi::OsString, os::fd::OwnedFd};
+use std::{ffi::OsString, os::fd::OwnedFd, path::Path};
 
 use rustix::{
     io::Errno,
@@ -38,6 +38,7 @@ use self::{program::Program, sys::SignalSet};
 #[derive(Debug)]
 pub struct Command<'a> {
     words: &'a [OsString],
+    program: Option<&'a Path>,
     variables: Vec<(&'static str, OsString)>,
 }
 
@@ -57,11 +58,18 @@ pub enum StartError {
     Process(Errno),
 }
 
-impl Command<'_> {
+impl<'a> Command<'a> {
     /// `words`: the program, looked for as a shell does, and its arguments.
     #[must_use]
-    pub fn new(words: &[OsString]) -> Command<'_> {
-        Command { words, variables: Vec::new() }
+    pub fn new(words: &'a [OsString]) -> Self {
+        Self { words, program: None, variables: Vec::new() }
+    }
+
+    /// Executes this program, which is then only called by the first word.
+    #[must_use]
+    pub fn executing(mut self, program: &'a Path) -> Self {
+        self.program = Some(program);
+        self
     }
 
     /// Sets a variable in addition to this process's own.
@@ -76,7 +84,8 @@ impl Command<'_> {
     /// # Errors
     /// Whichever step was refused; this process is as before then.
     pub fn start(&self, sandbox: Option<&Sandbox>) -> Result<Running, StartError> {
-        let program = Program::new(self.words, &self.variables).map_err(StartError::Execute)?;
+        let program =
+            Program::new(self.words, self.program, &self.variables).map_err(StartError::Execute)?;
         set_child_subreaper(Some(getpid())).map_err(StartError::Process)?;
         let taken = SignalSet::sent_by_others();
         let blocked_before = taken.block();
@@ -98,7 +107,7 @@ impl Command<'_> {
     /// # Errors
     /// Returns only if it cannot be executed, with the reason.
     pub fn replace_this_process(&self) -> StartError {
-        match Program::new(self.words, &self.variables) {
+        match Program::new(self.words, self.program, &self.variables) {
             Ok(program) => StartError::Execute(program.ready().become_it()),
             Err(errno) => StartError::Execute(errno),
         }

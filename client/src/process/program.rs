@@ -4,6 +4,7 @@ use std::{
     env,
     ffi::{CStr, CString, OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
+    path::Path,
 };
 
 use rustix::io::Errno;
@@ -27,9 +28,14 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// `words`: its name and arguments. `set`: variables in addition to this process's own.
-    pub(super) fn new(words: &[OsString], set: &[(&str, OsString)]) -> Result<Self, Errno> {
-        let name = words.first().ok_or(Errno::NOENT)?;
+    /// `words`: its name and arguments. `program`: where it is, if its name does not say. `set`: variables in addition to this process's own.
+    pub(super) fn new(
+        words: &[OsString],
+        program: Option<&Path>,
+        set: &[(&str, OsString)],
+    ) -> Result<Self, Errno> {
+        let name = program.map(Path::as_os_str).or(words.first().map(OsString::as_os_str));
+        let name = name.ok_or(Errno::NOENT)?;
         Ok(Self {
             candidates: candidates(name.as_bytes(), env::var_os("PATH").as_deref())?,
             words: words.iter().map(|word| string(word.as_bytes())).collect::<Result<_, _>>()?,

@@ -10,6 +10,7 @@ mod install;
 mod ln;
 mod lock;
 mod log;
+pub(crate) mod make;
 mod mkdir;
 mod mv;
 mod once;
@@ -17,7 +18,7 @@ mod publish;
 mod publish_group;
 mod report;
 mod rm;
-mod run;
+pub(crate) mod run;
 mod stat;
 mod stats;
 mod status;
@@ -34,6 +35,7 @@ pub(crate) const ALL: &[&Verb] = &[
     &publish::VERB,
     &batch::VERB,
     &run::VERB,
+    &make::VERB,
     &cp::VERB,
     &install::VERB,
     &mv::VERB,

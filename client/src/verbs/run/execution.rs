@@ -169,7 +169,7 @@ impl<'a> Execution<'a> {
 }
 
 /// Whether the kernel, or who set it up, does not want it, rather than something having gone wrong.
-fn is_refusal(errno: Errno) -> bool {
+pub(crate) fn is_refusal(errno: Errno) -> bool {
     matches!(
         errno,
         Errno::PERM
@@ -184,7 +184,7 @@ fn is_refusal(errno: Errno) -> bool {
 }
 
 /// Why there is no command, as a shell or env(1) has it.
-pub(super) fn cannot_execute(program: &std::ffi::OsStr, error: StartError) -> Failure {
+pub(crate) fn cannot_execute(program: &std::ffi::OsStr, error: StartError) -> Failure {
     match error {
         StartError::Execute(errno) => Failure::NotExecuted {
             message: format!("'{}': {errno}", program.display()),

@@ -16,6 +16,7 @@ use crate::{
 use execution::Execution;
 use plan::Plan;
 
+pub(crate) use self::execution::{cannot_execute, is_refusal};
 pub(super) use self::{execution::make_way, plan::on_conflict};
 
 pub(super) const VERB: Verb = Verb {

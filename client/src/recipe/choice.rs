@@ -1,0 +1,84 @@
+//! Whether a recipe becomes a transaction.
+
+use std::{
+    env,
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use onewriter_tree::Pattern;
+use rustix::fs::{FileType, stat};
+
+use super::{UNSANDBOXED, UNWRAPPED, contains, context, words::Words};
+use crate::{context::Context, failure::Failure, place::Place, verbs::make::TOOLS};
+
+/// A recipe that is to be a transaction.
+pub(super) struct Chosen {
+    pub(super) context: Context,
+    pub(super) place: Place,
+}
+
+/// `None`: it runs as it would without onewriter.
+///
+/// # Errors
+/// A setting that makes no sense.
+pub(super) fn transaction(words: &Words) -> Result<Option<Chosen>, Failure> {
+    // What make only wants to know ($(shell …)), while it reads makefiles.
+    if words.target.is_empty() || env::var_os(UNSANDBOXED).is_some() || runs_make(words) {
+        return Ok(None);
+    }
+    let context = context(words)?;
+    if context.is_direct() {
+        return Ok(None);
+    }
+    match context.place() {
+        Ok(place) if place.is_within() && !is_unwrapped(words, &place) => {
+            Ok(Some(Chosen { context, place }))
+        }
+        Ok(_) | Err(Failure::NoRoot(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The recipes of a make that runs in this one are wrapped themselves.
+fn runs_make(words: &Words) -> bool {
+    let named = env::var_os(TOOLS).is_some_and(|tools| {
+        let make = [tools.as_bytes(), b"/make"].concat();
+        contains(words.recipe.as_bytes(), &make)
+    });
+    named || has_jobserver()
+}
+
+/// make leaves its jobserver open only for recipes that run a make, by `$(MAKE)` or `+`. Where it is
+/// a pipe: a newer make names a FIFO, which tells nothing.
+fn has_jobserver() -> bool {
+    let Some(flags) = env::var_os("MAKEFLAGS") else { return false };
+    let number = |flag: &[u8]| {
+        let of = [&b"--jobserver-auth="[..], b"--jobserver-fds="];
+        let pipe = of.iter().find_map(|name| flag.strip_prefix(*name))?;
+        let reading = pipe.split(|&b| b == b',').next()?;
+        std::str::from_utf8(reading).ok()?.parse::<u32>().ok()
+    };
+    let Some(number) = flags.as_bytes().split(|&b| b == b' ').find_map(number) else {
+        return false;
+    };
+    stat(format!("/proc/self/fd/{number}"))
+        .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Fifo)
+}
+
+/// By the target's name as make has it, or by its path below the root.
+fn is_unwrapped(words: &Words, place: &Place) -> bool {
+    let Some(patterns) = env::var_os(UNWRAPPED).filter(|patterns| !patterns.is_empty()) else {
+        return false;
+    };
+    let name = words.target.as_bytes();
+    let name = name.strip_prefix(b"./").unwrap_or(name);
+    let below = PathBuf::from(place.directory()).join(OsStr::from_bytes(name));
+    let below = below.strip_prefix(place.root()).map_or(&*below, Path::new);
+    let mut patterns = patterns.as_bytes().split(|b| b.is_ascii_whitespace());
+    patterns.any(|text| {
+        let pattern = Pattern::new(text);
+        pattern.matches(name) || pattern.matches(below.as_os_str().as_bytes())
+    })
+}

@@ -1,0 +1,165 @@
+//! A recipe: what make hands to its shell, which `onewriter make` has this client be.
+//!
+//! It is run by the shell that the makefile wanted, as a transaction. What cannot or need not be
+//! one is run as without onewriter: this process becomes that shell.
+
+mod choice;
+mod simple;
+mod transaction;
+mod words;
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+};
+
+use crate::{
+    command::Given,
+    context::Context,
+    failure::Failure,
+    output,
+    process::{Command, StartError},
+    verbs::make::{OTHER_SHELL, SHELL},
+};
+use words::Words;
+
+/// Targets whose recipes are not to be transactions: patterns with spaces between them.
+pub(crate) const UNWRAPPED: &str = "ONEWRITER_UNWRAPPED";
+
+/// Files that are left as they are where they are made again as they were: patterns.
+pub(crate) const KEEP: &str = "ONEWRITER_KEEP";
+
+/// What to do where others changed the same files, as `--on-conflict` has it.
+pub(crate) const ON_CONFLICT: &str = "ONEWRITER_ON_CONFLICT";
+
+/// Set where the kernel was found to refuse sandboxes.
+pub(crate) const UNSANDBOXED: &str = "ONEWRITER_UNSANDBOXED";
+
+/// The shell of the makefile, for recipes with flags of their own.
+const PLAIN_SHELL: &str = "ONEWRITER_SHELL";
+
+/// What people know a recipe's messages by.
+const NAME: &str = "recipe";
+
+/// Whether this program was started as the shell of make.
+pub(crate) fn is_shell(program: &OsStr) -> bool {
+    matches!(base_name(program), name if name == SHELL || name == OTHER_SHELL)
+}
+
+/// The last component.
+pub(crate) fn base_name(program: &OsStr) -> &OsStr {
+    let name = program.as_bytes().rsplit(|&b| b == b'/').next();
+    OsStr::from_bytes(name.unwrap_or_default())
+}
+
+/// Does what a shell would; the exit code.
+pub(crate) fn run(arguments: Vec<OsString>) -> i32 {
+    let Some(mut words) = Words::of(&arguments) else { return become_shell(arguments) };
+    name_the_real_shell(&arguments[0], &mut words);
+    let chosen = choice::transaction(&words);
+    let ending = chosen.and_then(|chosen| match chosen {
+        Some(chosen) => transaction::run(&arguments[0], &words, chosen),
+        None => Ok(None),
+    });
+    match ending {
+        Ok(Some(ending)) => ending.imitate(),
+        Ok(None) => become_command(&arguments[0], &words.command()),
+        Err(failure) => {
+            output::failure(NAME, &failure, false, &mut output::Output::default());
+            failure.exit_code()
+        }
+    }
+}
+
+/// `$(SHELL)` in a recipe is this program: where it got into files that are made, they would need
+/// it for good.
+fn name_the_real_shell(program: &OsStr, words: &mut Words) {
+    let real = words.shell[..words.shell_length].join(OsStr::new(" "));
+    let (recipe, program) = (words.recipe.as_bytes(), program.as_bytes());
+    if !contains(recipe, program) {
+        return;
+    }
+    let mut made = Vec::with_capacity(recipe.len());
+    let mut rest = recipe;
+    while let Some((&byte, more)) = rest.split_first() {
+        match rest.strip_prefix(program) {
+            Some(behind) => {
+                made.extend_from_slice(real.as_bytes());
+                rest = behind;
+            }
+            None => {
+                made.push(byte);
+                rest = more;
+            }
+        }
+    }
+    words.recipe = OsString::from_vec(made);
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// Called as `$(SHELL) script`, or with flags that belong to one target.
+fn become_shell(mut arguments: Vec<OsString>) -> i32 {
+    let plain = env::var_os(PLAIN_SHELL).filter(|shell| !shell.is_empty());
+    let plain = plain.unwrap_or_else(|| "/bin/sh".into());
+    let own = std::mem::take(&mut arguments[0]);
+    let words = plain.as_bytes().split(|b| b.is_ascii_whitespace()).filter(|w| !w.is_empty());
+    let words = words.map(|word| OsStr::from_bytes(word).to_owned());
+    let words: Vec<_> = words.chain(arguments.into_iter().skip(1)).collect();
+    become_command(&own, &words)
+}
+
+/// Returns only where that fails, with the exit code. `own` is what this program was called.
+fn become_command(own: &OsStr, words: &[OsString]) -> i32 {
+    let mut command = Command::new(words);
+    for (name, value) in real_shells(own, &words[0]) {
+        command = command.variable(name, value);
+    }
+    match command.replace_this_process() {
+        StartError::Execute(errno) => {
+            // As make says it.
+            let why = errno.to_string();
+            let why = why.split(" (os error").next().unwrap_or_default();
+            eprintln!("make: {}: {why}", words[0].display());
+            127
+        }
+        _ => 127,
+    }
+}
+
+/// Variables in which this program would be taken for a shell.
+fn real_shells(own: &OsStr, real: &OsStr) -> Vec<(&'static str, OsString)> {
+    let mut variables = Vec::new();
+    for name in ["SHELL", "CONFIG_SHELL"] {
+        if env::var_os(name).is_some_and(|value| value == own) {
+            variables.push((name, real.to_owned()));
+        }
+    }
+    variables
+}
+
+/// A context as the environment has it.
+fn context(words: &Words) -> Result<Context, Failure> {
+    let given = Given::default();
+    let mut context = Context::new(&given);
+    context.set_recipe(
+        words.target.to_string_lossy().into_owned(),
+        onewriter_proto::v1::Recipe {
+            command: cut(&words.recipe),
+            prerequisites: cut(&words.prerequisites),
+        },
+    );
+    context.check(&given)?;
+    Ok(context)
+}
+
+/// As much as the daemon keeps.
+fn cut(text: &OsStr) -> String {
+    let bytes = text.as_bytes();
+    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).into_owned();
+    text.truncate(text.floor_char_boundary(1024));
+    text
+}
