@@ -13,31 +13,44 @@ use rustix::fs::{FileType, stat};
 use super::{UNSANDBOXED, UNWRAPPED, contains, context, words::Words};
 use crate::{context::Context, failure::Failure, place::Place, verbs::make::TOOLS};
 
-/// A recipe that is to be a transaction.
+/// How a recipe is to be run.
+pub(super) enum Choice {
+    /// As it would be without onewriter, by this process itself.
+    Plain,
+    /// In the same way, but it belongs to the account of the build.
+    Unwrapped(Chosen),
+    /// As a transaction.
+    Transaction(Chosen),
+}
+
+/// Where a recipe runs.
 pub(super) struct Chosen {
     pub(super) context: Context,
     pub(super) place: Place,
 }
 
-/// `None`: it runs as it would without onewriter.
+/// Chooses.
 ///
 /// # Errors
 /// A setting that makes no sense.
-pub(super) fn transaction(words: &Words) -> Result<Option<Chosen>, Failure> {
+pub(super) fn choose(words: &Words) -> Result<Choice, Failure> {
     // What make only wants to know ($(shell …)), while it reads makefiles.
-    if words.target.is_empty() || env::var_os(UNSANDBOXED).is_some() || runs_make(words) {
-        return Ok(None);
+    if words.target.is_empty() || runs_make(words) {
+        return Ok(Choice::Plain);
     }
     let context = context(words)?;
     if context.is_direct() {
-        return Ok(None);
+        return Ok(Choice::Plain);
     }
-    match context.place() {
-        Ok(place) if place.is_within() && !is_unwrapped(words, &place) => {
-            Ok(Some(Chosen { context, place }))
-        }
-        Ok(_) | Err(Failure::NoRoot(_)) => Ok(None),
-        Err(failure) => Err(failure),
+    let place = match context.place() {
+        Ok(place) if place.is_within() => place,
+        Ok(_) | Err(Failure::NoRoot(_)) => return Ok(Choice::Plain),
+        Err(failure) => return Err(failure),
+    };
+    let chosen = |place| Chosen { context, place };
+    match env::var_os(UNSANDBOXED).is_some() || is_unwrapped(words, &place) {
+        true => Ok(Choice::Unwrapped(chosen(place))),
+        false => Ok(Choice::Transaction(chosen(place))),
     }
 }
 

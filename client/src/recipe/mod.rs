@@ -6,6 +6,7 @@
 mod choice;
 mod simple;
 mod transaction;
+mod unwrapped;
 mod words;
 
 use std::{
@@ -22,6 +23,7 @@ use crate::{
     process::{Command, StartError},
     verbs::make::{OTHER_SHELL, SHELL},
 };
+use choice::Choice;
 use words::Words;
 
 /// Targets whose recipes are not to be transactions: patterns with spaces between them.
@@ -57,10 +59,10 @@ pub(crate) fn base_name(program: &OsStr) -> &OsStr {
 pub(crate) fn run(arguments: Vec<OsString>) -> i32 {
     let Some(mut words) = Words::of(&arguments) else { return become_shell(arguments) };
     name_the_real_shell(&arguments[0], &mut words);
-    let chosen = choice::transaction(&words);
-    let ending = chosen.and_then(|chosen| match chosen {
-        Some(chosen) => transaction::run(&arguments[0], &words, chosen),
-        None => Ok(None),
+    let ending = choice::choose(&words).and_then(|choice| match choice {
+        Choice::Transaction(chosen) => transaction::run(&arguments[0], &words, chosen),
+        Choice::Unwrapped(chosen) => unwrapped::run(&arguments[0], &words, chosen),
+        Choice::Plain => Ok(None),
     });
     match ending {
         Ok(Some(ending)) => ending.imitate(),

@@ -129,7 +129,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     if !is_sandboxed {
         variables.push((recipe::UNSANDBOXED, "1".into()));
     }
-    let mut account = Account::open(context, &given.operands)?;
+    let account = Account::open(context, &given.operands)?;
     variables.push((context::BUILD, account.id().into()));
     variables.push((program::VARIABLE, make.clone().into()));
     variables.push((TOOLS, tools.directory().to_owned()));
