@@ -1,8 +1,9 @@
 """What the litmus tests share: a fresh tree for each, and commands with a deadline.
 
-A litmus test plays rounds. The same installer or Makefile runs in two modes: `naive`, where
-it writes as the original program did, and `onewriter`, where its writes go through the
-client. Either way the test judges what lies on the disk afterwards, and the exit status.
+A litmus test plays rounds. The same installer or Makefile runs in several modes: `naive`, where
+it writes as the original program did; `onewriter`, where its writes go through the client; and
+`onewriter make`, where the naive Makefile, as it is, is built by that. In each the test judges what
+lies on the disk afterwards, and the exit status.
 """
 
 import os
@@ -14,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-NAIVE, ONEWRITER = "naive", "onewriter"
+NAIVE, ONEWRITER, WRAPPED = "naive", "onewriter", "onewriter make"
 
 # Of the caller's environment, what would turn a test into another one: an outer make's
 # job server and flags, variables that the tests set themselves, another root or server.
@@ -98,14 +99,18 @@ class Litmus:
     bug, name        what it is called on the command line
     rows             its symptoms, a row of the table each; the first one is the race itself
     what_a_round_is  one line
+    modes            in which it can be played
     batch            how many rounds one call of `play` takes
     prepare()        lays out the files
     play(rounds, parallel) -> [Failure]
     """
 
-    def __init__(self, directory, client=None):
+    modes = (NAIVE, ONEWRITER)
+
+    def __init__(self, directory, client=None, mode=NAIVE):
         self.directory = directory
         self.client = client
+        self.mode = mode
         self.env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         self.names_used = 0
         if client:
@@ -113,7 +118,7 @@ class Litmus:
 
     @property
     def with_client(self):
-        return self.client is not None
+        return self.mode == ONEWRITER
 
     def __enter__(self):
         if self.client:
@@ -142,7 +147,8 @@ class Litmus:
 
     def make(self, jobs, *arguments, rounds=1, **variables):
         settings = [f"{name}={value}" for name, value in variables.items()]
-        return self.run(["make", f"-j{jobs}", *arguments, *settings], rounds=rounds)
+        make = ["onewriter", "make", "--quiet", "--unchanged", "keep"] if self.mode == WRAPPED else ["make"]
+        return self.run([*make, f"-j{jobs}", *arguments, *settings], rounds=rounds)
 
     def run(self, command, extra_env=None, rounds=1):
         """Runs a command to its end, and to the end of its output: a daemon that kept the

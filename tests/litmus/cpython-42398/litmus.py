@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from harness import CannotRun, Failure, Litmus
+from harness import NAIVE, ONEWRITER, WRAPPED, CannotRun, Failure, Litmus
 
 HERE = Path(__file__).parent
 JOBS = 8
@@ -15,6 +15,7 @@ CLIENT = {"PUBLISH": "onewriter publish"}
 class RegenAll(Litmus):
     bug = "cpython-42398"
     name = "regen-all"
+    modes = (NAIVE, ONEWRITER, WRAPPED)
     rows = (TORN, REBUILT)
     what_a_round_is = f"one make -j{JOBS} regen-all: {len(MODULES)} headers rewritten beside {len(MODULES)} gcc jobs"
     batch = 10

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from harness import Failure, Litmus
+from harness import NAIVE, ONEWRITER, WRAPPED, Failure, Litmus
 
 HERE = Path(__file__).parent
 JOBS = 8
@@ -70,6 +70,7 @@ class Pool(Installer):
 
 class Make(Installer):
     name = "make"
+    modes = (NAIVE, ONEWRITER, WRAPPED)
     rows = (f"EEXIST, make -j{JOBS}",)
     what_a_round_is = f"{MODULES} recipes that install into one new package directory, seven deep"
 
