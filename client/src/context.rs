@@ -31,6 +31,12 @@ use crate::{
 
 const DEFAULT_TIMEOUT: u64 = 300;
 
+/// Names the build root.
+pub(crate) const ROOT: &str = "ONEWRITER_ROOT";
+
+/// How many seconds to wait.
+pub(crate) const TIMEOUT: &str = "ONEWRITER_TIMEOUT";
+
 /// Tells whatever runs in a build which one that is.
 pub(crate) const BUILD: &str = "ONEWRITER_BUILD";
 
@@ -90,9 +96,9 @@ impl Context {
             setting.map(|v| v.to_string_lossy().into_owned()).unwrap_or_default()
         };
         Self {
-            root: setting("root", "ONEWRITER_ROOT"),
+            root: setting("root", ROOT),
             server: setting("server", "ONEWRITER_SERVER"),
-            timeout: setting("timeout", "ONEWRITER_TIMEOUT"),
+            timeout: setting("timeout", TIMEOUT),
             build: label(setting("build", BUILD)),
             target: label(setting("target", "ONEWRITER_TARGET")),
             leases: Vec::new(),

@@ -39,6 +39,17 @@ fn a_new_root_is_where_make_goes() {
 }
 
 #[test]
+fn a_root_that_is_named_is_that_of_all_recipes() {
+    let root = Root::new();
+    root.write("sub/Makefile", "all: ; @echo a > a; $(MAKE) b\nb: ; @echo b > b\n");
+    root.client().within("sub").run("init --nested").ok();
+    let done = make(&root, "--root . --build named -C sub -s");
+    assert!(done.succeeded(), "{done}");
+    let log = root.run("log --build named --json");
+    assert_eq!(log.json()["path"], "sub/b", "{log}");
+}
+
+#[test]
 fn what_only_asks_make_makes_no_root() {
     let root = root_with(WHO);
     for arguments in ["-v", "--help", "-C nowhere", "-kv"] {

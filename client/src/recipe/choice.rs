@@ -56,11 +56,12 @@ pub(super) fn choose(words: &Words) -> Result<Choice, Failure> {
 
 /// The recipes of a make that runs in this one are wrapped themselves.
 fn runs_make(words: &Words) -> bool {
+    let recipe = words.recipe.as_bytes();
     let named = env::var_os(TOOLS).is_some_and(|tools| {
         let make = [tools.as_bytes(), b"/make"].concat();
-        contains(words.recipe.as_bytes(), &make)
+        contains(recipe, &make)
     });
-    named || has_jobserver()
+    named || contains(recipe, b"onewriter make") || has_jobserver()
 }
 
 /// make leaves its jobserver open only for recipes that run a make, by `$(MAKE)` or `+`. Where it is

@@ -25,7 +25,7 @@ use self::{
 };
 use super::{MANY, run};
 use crate::{
-    command::{COMMON, Given, Opt, Verb},
+    command::{Given, Opt, Verb},
     context::{self, Context, is_inside_transaction},
     failure::Failure,
     output,
@@ -40,30 +40,31 @@ pub(super) const VERB: Verb = Verb {
     name: "make",
     about: "Build with make, so that no recipe sees half of what another one does",
     details: "\
-Runs make with all arguments from the first one on that is not an option listed here (or from the one
-after --): 'onewriter make --quiet -j8 --silent all'. Makefiles need not know of it.
+Runs make with all arguments from the first one on that is not an option listed here (or from the
+one after --): 'onewriter make --quiet -j8 --silent all'. Makefiles need not know of it.
 
 What a recipe line (under .ONESHELL, a recipe) changes below the build root appears together when it
-succeeds, and not at all when it fails or is interrupted. Files whose content stays the same get a new
-time, as make expects, but are not written; with --unchanged keep they do not get that either: then
-nothing is made anew because of them, but their own rule runs again each time, unless its target is
-a stamp file:
+succeeds, and not at all when it fails or is interrupted. Files whose content stays the same get a
+new time, as make expects, but are not written. With --unchanged keep they do not get that either:
+then nothing is made anew because of them, but their own rule runs again each time, unless its
+target is a stamp file:
 
   gen.stamp: grammar ; ./generate grammar && touch $@
   gen.h: gen.stamp ;
 
-Recipes run as without onewriter: those that run a make ($(MAKE), +), those of --unwrapped, those of a
-target with a SHELL or .SHELLFLAGS of its own, and where the kernel gives no command a view of its own.
+Recipes run as without onewriter: those that run a make ($(MAKE), +), those of --unwrapped, those of
+a target with a SHELL or .SHELLFLAGS of its own, and all where the kernel gives no command a view of
+its own.
 
 A PATTERN is one of a file's name, or with a slash in it of its path: * and ? are any characters but
-slashes, % any. A file .onewriter.toml at the root may hold the same settings, for all who build there:
+slashes, % any. A file .onewriter.toml at the root may hold settings for all who build there:
 
   unwrapped = [\"test-%\"]
   keep = [\"gen/*.h\"]
   on-conflict = \"rerun\"
 
-The directory where make starts is made a build root if it is in none. ONEWRITER_MAKE names the make to
-run; in a transaction, and with ONEWRITER=off, it runs without anything around it.",
+The directory where make starts is made a build root if it is in none. ONEWRITER_MAKE names the make
+to run. In a transaction, and with ONEWRITER=off, it runs without anything around it.",
     operands: "[MAKE-ARGUMENT]...",
     count: (0, MANY),
     options: &[
@@ -74,10 +75,28 @@ run; in a transaction, and with ONEWRITER=off, it runs without anything around i
             "HOW",
             "Of files made again as they were: touch (set their time), keep (leave it), keep PATTERN (of these) [default: touch]",
         ),
-        Opt::value('\0', "unwrapped", "PATTERN", "Run the recipes of these targets as without onewriter"),
+        Opt::value(
+            '\0',
+            "unwrapped",
+            "PATTERN",
+            "Run the recipes of these targets as without onewriter",
+        ),
         run::ON_CONFLICT,
+        Opt::value(
+            '\0',
+            "root",
+            "DIR",
+            "The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]",
+        ),
+        Opt::value(
+            '\0',
+            "timeout",
+            "SECONDS",
+            "Each recipe waits at most so long for locks [default: 300] [env: ONEWRITER_TIMEOUT]",
+        ),
+        Opt::value('\0', "build", "ID", "What to call this build [env: ONEWRITER_BUILD]"),
     ],
-    common: COMMON,
+    common: &[],
     run,
 };
 
@@ -123,6 +142,8 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let root = root::find(context, &arguments.directory)?;
     context.set_root(&root);
     let mut variables = Settings::of(given, &root)?.variables();
+    variables.extend(given.value("root").map(|_| (context::ROOT, root.clone().into())));
+    variables.extend(given.value("timeout").map(|limit| (context::TIMEOUT, limit.to_owned())));
     let (make, tools) = (real_make()?, Tools::make()?);
     let words = words(&tools, &arguments, &given.operands);
     let is_sandboxed = probe::can_sandbox(context)?;
