@@ -24,6 +24,7 @@ mod interrupted;
 mod leases;
 mod make;
 mod modes;
+mod simple;
 mod starting;
 mod transactions;
 mod versions;

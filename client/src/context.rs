@@ -280,7 +280,7 @@ impl Context {
         kinds: Vec<Kind>,
     ) -> Result<MutationResponse, Failure> {
         if self.is_direct() {
-            return self.mutate_directly(server, kinds);
+            return self.apply_directly(server, kinds);
         }
         let mut session = self.session(server)?;
         let (mut done, mut failed) = (MutationResponse::default(), None);
@@ -303,7 +303,8 @@ impl Context {
         failed.map_or(Ok(done), Err)
     }
 
-    fn mutate_directly(
+    /// Has mutations done by this process.
+    pub(crate) fn apply_directly(
         &mut self,
         server: &Server,
         kinds: Vec<Kind>,

@@ -21,6 +21,8 @@ pub enum Failure {
         message: String,
         /// The path, as the daemon understood it.
         path: String,
+        /// Which mutation of a batch it was, counted from 0.
+        index: Option<usize>,
     },
     /// The daemon cannot be reached or started.
     Unreachable(String),
@@ -216,6 +218,7 @@ impl From<onewriter_tree::Error> for Failure {
             reason: Some(error.reason),
             message: error.to_string(),
             path: onewriter_tree::Printable(&error.path).to_string(),
+            index: error.index,
         }
     }
 }
@@ -229,13 +232,16 @@ impl From<Status> for Failure {
                     message: "the daemon does not know this request: it is of another version"
                         .into(),
                     path: String::new(),
+                    index: None,
                 },
                 Code::DeadlineExceeded => Self::TimedOut(status.message),
                 _ => Self::Broken(format!("the daemon failed: {}", status.message)),
             };
         };
         let path = info.metadata.get("path").cloned().unwrap_or_default();
-        Self::Refused { reason: Reason::from_name(&info.reason), message: status.message, path }
+        let index = info.metadata.get("index").and_then(|index| index.parse().ok());
+        let (reason, message) = (Reason::from_name(&info.reason), status.message);
+        Self::Refused { reason, message, path, index }
     }
 }
 
@@ -267,7 +273,12 @@ mod tests {
     use super::*;
 
     fn refused(reason: Reason, path: &str) -> Failure {
-        Failure::Refused { reason: Some(reason), message: String::new(), path: path.into() }
+        Failure::Refused {
+            reason: Some(reason),
+            message: String::new(),
+            path: path.into(),
+            index: None,
+        }
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl<Q: Message> Leased<'_, '_, Q> {
                      under the lease may not be whole"
                 ),
                 path: subject,
+                index: None,
             }),
         }
     }

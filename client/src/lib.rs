@@ -17,6 +17,8 @@ pub mod process;
 mod recipe;
 mod requests;
 mod session;
+mod shims;
+mod simple;
 mod start;
 mod transaction;
 mod verbs;
@@ -57,6 +59,9 @@ pub fn clap() -> clap::Command {
 
 /// Runs the program; its exit code. `arguments` begin with the program's name.
 pub fn run(arguments: Vec<OsString>) -> i32 {
+    if let Some(tool) = arguments.first().and_then(|program| shims::called_as(program)) {
+        return shims::run(tool, arguments);
+    }
     match arguments.first() {
         Some(program) if recipe::is_shell(program) => return recipe::run(arguments),
         Some(program) if verbs::make::is_make(program) => {

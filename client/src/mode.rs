@@ -18,6 +18,16 @@ pub(crate) fn of_new_directory(text: &str, umask: u32) -> Result<u32, Failure> {
     Ok(if (made ^ mode) & named == 0 { made } else { mode })
 }
 
+/// The mode of a file or directory of mode `old` after chmod(1).
+pub(crate) fn of_existing(
+    text: &str,
+    old: u32,
+    umask: u32,
+    is_directory: bool,
+) -> Result<u32, Failure> {
+    Change::read(text, old, umask, is_directory).map(|change| change.mode)
+}
+
 const SET_ID: u32 = 0o6000;
 const STICKY: u32 = 0o1000;
 

@@ -99,6 +99,11 @@ impl Place {
         Path::new(OsStr::from_bytes(&self.root))
     }
 
+    /// The working directory relative to the root; `None` if it is not below it.
+    pub(crate) fn below(&self) -> Option<&[u8]> {
+        self.below.as_deref()
+    }
+
     /// The working directory relative to the root, for the journal.
     pub(crate) fn directory(&self) -> String {
         String::from_utf8_lossy(self.below.as_deref().unwrap_or_default()).into_owned()

@@ -264,6 +264,7 @@ impl Transaction<'_> {
                     std::process::id()
                 ),
                 path: shown.to_string(),
+                index: None,
             });
         };
         self.wish.say(format_args!(

@@ -19,6 +19,8 @@ mod publish_group;
 mod report;
 mod rm;
 pub(crate) mod run;
+mod shims;
+mod simple;
 mod stat;
 mod stats;
 mod status;
@@ -42,6 +44,8 @@ pub(crate) const ALL: &[&Verb] = &[
     &ln::VERB,
     &rm::VERB,
     &touch::VERB,
+    &simple::VERB,
+    &shims::VERB,
     &stat::VERB,
     &cat::VERB,
     &lock::VERB,

@@ -59,6 +59,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
             reason: Some(onewriter_tree::Reason::NotFound),
             message: format!("'{}': it does not exist", shown(&missing.path)),
             path: shown(&missing.path).to_string(),
+            index: None,
         }),
     }
 }

@@ -1,0 +1,138 @@
+//! Lines of simple commands do what `/bin/sh` and the coreutils do, to the last bit and word.
+
+mod lines;
+mod shims;
+mod tree;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use self::lines::Dice;
+use crate::support::{ONEWRITER, Root};
+
+/// `onewriter simple` says by it that a line needs a shell.
+const NOT_SIMPLE: i32 = 125;
+
+/// What a program left behind.
+#[derive(Debug, PartialEq, Eq)]
+struct Left {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs a program under a umask.
+fn run(umask: &str, directory: &Path, words: &[&str]) -> Left {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "umask $0; exec \"$@\"", umask]).args(words).current_dir(directory);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ONEWRITER") {
+            command.env_remove(name);
+        }
+    }
+    command.env("LC_ALL", "C").env("ONEWRITER_IDLE_TIMEOUT", "90").env("PWD", directory);
+    let done = command.stdin(Stdio::null()).output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Left { code: done.status.code(), stdout: text(done.stdout), stderr: text(done.stderr) }
+}
+
+/// Two equal trees in one build root: one for the client, one for the shell.
+struct Bench {
+    root: Root,
+    history: Vec<String>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { root: Root::new(), history: Vec::new() }
+    }
+
+    fn side(&self, name: &str) -> PathBuf {
+        self.root.at(name).join("case")
+    }
+
+    fn plant(&mut self) {
+        self.history.clear();
+        for side in ["ours", "theirs"] {
+            tree::plant(&self.side(side));
+        }
+    }
+
+    /// Whether the client took the line; then both sides must be equal.
+    fn compare(&mut self, line: &str, umask: &str, flags: &str) -> bool {
+        let before = tree::seen(&self.side("theirs"));
+        let old = |side| tree::old_directories(&self.side(side));
+        let same_past = old("ours") == old("theirs");
+        let flags_given = format!("--flags={flags}");
+        let words = [ONEWRITER, "simple", &flags_given, "--", line];
+        let ours = run(umask, &self.side("ours"), &words);
+        if ours.code == Some(NOT_SIMPLE) && ours.stderr.contains("needs a shell") {
+            assert_eq!(tree::seen(&self.side("ours")), before, "{line:?} was refused and done");
+            return false;
+        }
+        self.history.push(format!("umask {umask}; sh {flags} {line:?}"));
+        let theirs = run(umask, &self.side("theirs"), &["/bin/sh", flags, line]);
+        assert_eq!(ours, theirs, "ours, theirs, after {:#?}", self.history);
+        let (left, right) = (tree::seen(&self.side("ours")), tree::seen(&self.side("theirs")));
+        assert!(left == right, "{}\nafter {:#?}", difference(&left, &right), self.history);
+        // A file that is replaced changes its directory, which one that is written to does not: so
+        // it is only without such a past that kept times of directories must be the same.
+        let times = |side| {
+            let mut old = tree::old_directories(&self.side(side));
+            old.retain(|path, _| !before.contains_key(path));
+            old
+        };
+        if same_past {
+            assert_eq!(times("ours"), times("theirs"), "of directories, {:#?}", self.history);
+        }
+        true
+    }
+}
+
+fn difference(ours: &BTreeMap<PathBuf, String>, theirs: &BTreeMap<PathBuf, String>) -> String {
+    let mut text = String::new();
+    for path in ours.keys().chain(theirs.keys().filter(|path| !ours.contains_key(*path))) {
+        let (one, other) = (ours.get(path), theirs.get(path));
+        if one != other {
+            text.push_str(&format!("{path:?}\n  ours   {one:?}\n  theirs {other:?}\n"));
+        }
+    }
+    text
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// How many lines are tried on one tree before it is made anew.
+const LINES: usize = 6;
+
+/// `ONEWRITER_LINES` and `ONEWRITER_SEED` make a campaign of it.
+#[test]
+fn random_lines_do_what_the_shell_does() {
+    let (wanted, mut seed) = (setting("ONEWRITER_LINES", 500), setting("ONEWRITER_SEED", 1));
+    let mut bench = Bench::new();
+    let (mut taken, mut refused) = (0, 0);
+    while taken < wanted {
+        let mut dice = Dice::new(seed);
+        seed += 1;
+        bench.plant();
+        let umask = dice.pick(&["022", "022", "027", "077", "002", "000"]);
+        let flags = dice.pick(&["-c", "-c", "-ec"]);
+        let mut tried = 0;
+        while tried < LINES {
+            let line = lines::line(&mut dice);
+            if bench.compare(&line, umask, flags) {
+                (taken, tried) = (taken + 1, tried + 1);
+            } else {
+                refused += 1;
+                tried += usize::from(dice.below(4) == 0);
+            }
+        }
+    }
+    println!("{taken} lines were done and compared, {refused} left to the shell");
+    assert!(refused < 6 * taken, "hardly a line is simple: {taken} of {}", taken + refused);
+}
