@@ -11,7 +11,7 @@ use std::{
 };
 
 use self::lines::Dice;
-use crate::support::{ONEWRITER, Root};
+use crate::support::{ONEWRITER, Root, until};
 
 /// `onewriter simple` says by it that a line needs a shell.
 const NOT_SIMPLE: i32 = 125;
@@ -63,12 +63,17 @@ impl Bench {
 
     /// Whether the client took the line; then both sides must be equal.
     fn compare(&mut self, line: &str, umask: &str, flags: &str) -> bool {
+        let flags_given = format!("--flags={flags}");
+        let words = [ONEWRITER, "simple", &flags_given, "--", line];
+        self.compare_with(&words, line, umask, flags)
+    }
+
+    /// `words`: what does the line on our side.
+    fn compare_with(&mut self, words: &[&str], line: &str, umask: &str, flags: &str) -> bool {
         let before = tree::seen(&self.side("theirs"));
         let old = |side| tree::old_directories(&self.side(side));
         let same_past = old("ours") == old("theirs");
-        let flags_given = format!("--flags={flags}");
-        let words = [ONEWRITER, "simple", &flags_given, "--", line];
-        let ours = run(umask, &self.side("ours"), &words);
+        let ours = run(umask, &self.side("ours"), words);
         if ours.code == Some(NOT_SIMPLE) && ours.stderr.contains("needs a shell") {
             assert_eq!(tree::seen(&self.side("ours")), before, "{line:?} was refused and done");
             return false;
@@ -76,6 +81,8 @@ impl Bench {
         self.history.push(format!("umask {umask}; sh {flags} {line:?}"));
         let theirs = run(umask, &self.side("theirs"), &["/bin/sh", flags, line]);
         assert_eq!(ours, theirs, "ours, theirs, after {:#?}", self.history);
+        // A removed tree goes in the background; until then its files have one name more.
+        until("what was removed is gone", || self.root.staging().is_empty());
         let (left, right) = (tree::seen(&self.side("ours")), tree::seen(&self.side("theirs")));
         assert!(left == right, "{}\nafter {:#?}", difference(&left, &right), self.history);
         // A file that is replaced changes its directory, which one that is written to does not: so

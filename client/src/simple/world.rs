@@ -147,7 +147,7 @@ impl World {
         if slash && !node.is_directory() && !node.is_missing() {
             return Some(Way::NotDirectory);
         }
-        if dots && !node.is_directory() {
+        if dots && (!node.is_directory() || !self.may(&node, 1)?) {
             return None;
         }
         Some(Way::To(Spot { path: at, node, slash, dots, through }))

@@ -40,6 +40,14 @@ fn one(call: &Call<'_>, plan: &mut Plan, pair: &Pair, force: bool) -> Option<i32
     if same || to.slash || to.dots || to.through {
         return None;
     }
+    // A link that leads to what it would replace is "the same file".
+    if source.node.is_link()
+        && !to.node.is_missing()
+        && let Way::To(target) = plan.world.find(&pair.source, Last::Follow)?
+        && (target.path == to.path || target.node.is_same(&to.node))
+    {
+        return None;
+    }
     match (&source.node.kind, &to.node.kind) {
         (Kind::Directory, Kind::Missing) => {
             let moves = parent(&source.path) != parent(&to.path);

@@ -21,7 +21,7 @@ pub(super) fn run(call: &Call<'_>, plan: &mut Plan) -> Option<i32> {
     let times = match given.value(b'r')? {
         None => None,
         Some(word) => match plan.world.find(word, Last::Follow)? {
-            Way::To(spot) if !spot.node.is_missing() => Some(spot.node.times?),
+            Way::To(spot) if spot.node.is_file() => Some(spot.node.times?),
             _ => return None,
         },
     };
