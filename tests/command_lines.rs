@@ -14,8 +14,7 @@ fn every_command_explains_itself() {
         .map_while(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|verb| !verb.is_empty())
         .collect();
-    let wanted =
-        "init mkdir publish cp install mv ln rm touch stat cat log status stats stop completions";
+    let wanted = "init mkdir publish cp install mv ln rm touch stat cat log status stats stop completions simple shims";
     for verb in wanted.split(' ') {
         assert!(verbs.contains(&verb), "{verb} is not in the overview: {verbs:?}");
         let help = root.run([verb, "--help"]);
@@ -26,7 +25,10 @@ fn every_command_explains_itself() {
         mistake.exits(2);
         assert!(mistake.stdout.is_empty(), "{mistake}");
         assert!(help.text().lines().all(|line| line.chars().count() <= 100), "{help}");
-        assert_eq!(help.text().contains("--root"), !matches!(verb, "init" | "completions"));
+        assert_eq!(
+            help.text().contains("--root"),
+            !matches!(verb, "init" | "completions" | "shims")
+        );
         assert!(root.run([verb, "--version"]).ok().starts_with(&format!("onewriter {verb} ")));
     }
     let install = root.run("install --help");

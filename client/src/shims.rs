@@ -14,7 +14,13 @@ use std::{
     process,
 };
 
-use crate::{command::Given, context::Context, failure::Failure, output, simple};
+use crate::{
+    command::Given,
+    context::Context,
+    failure::Failure,
+    output,
+    simple::{self, Program},
+};
 
 /// The tools that the client stands in for.
 pub(crate) const TOOLS: [&str; 9] =
@@ -46,7 +52,7 @@ pub(crate) fn run(tool: &'static str, mut arguments: Vec<OsString>) -> i32 {
 fn stand_in(tool: &'static str, arguments: Vec<OsString>) -> i32 {
     let real = simple::real(tool.as_bytes(), first_entry());
     // A tool of the user's own does what it likes.
-    let is_usual = real.as_ref().is_none_or(|(path, _)| simple::is_usual_file(path));
+    let is_usual = real.as_ref().is_none_or(|real| real.is_usual);
     if is_usual && tool != MKINSTALLDIRS {
         let given = Given::default();
         let mut context = Context::new(&given);
@@ -66,7 +72,7 @@ fn stand_in(tool: &'static str, arguments: Vec<OsString>) -> i32 {
         }
     }
     let failure = match real {
-        Some((path, entry)) => {
+        Some(Program { path, entry, .. }) => {
             let mut command = process::Command::new(&path);
             command.arg0(&arguments[0]).args(&arguments[1..]);
             command.env(SEARCHED, format!("{}:{}", process::id(), entry + 1));

@@ -70,7 +70,8 @@ fn shims_do_what_the_tools_do() {
         );
     }
     // Outside of the root, one after the other.
-    for way in ["mkdir -p", "cp ro", "touch", "rm -rf", "mkdir", "rmdir", "install -D ro", "rm -f"] {
+    for way in ["mkdir -p", "cp ro", "touch", "rm -rf", "mkdir", "rmdir", "install -D ro", "rm -f"]
+    {
         let line = format!("{way} {outside}/new");
         let sh = ["/usr/bin/env", &format!("PATH={path}"), "/bin/sh", "-c", &line];
         let ours = super::run("022", &bench.side("ours"), &sh);
@@ -88,6 +89,10 @@ fn random_lines_do_with_shims_what_they_do_without() {
         bench.plant();
         for _ in 0..4 {
             let line = lines::line(&mut dice);
+            // How far a directory is copied into itself depends on the order of its entries.
+            if line.contains("cp -") && line.contains(['r', 'R', 'a']) {
+                continue;
+            }
             let env = format!("PATH={path}");
             bench.compare_with(&["/usr/bin/env", &env, "/bin/sh", "-c", &line], &line, "022", "-c");
         }

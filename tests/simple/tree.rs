@@ -75,6 +75,9 @@ pub fn plant(top: &Path) {
 }
 
 fn clear(top: &Path) {
+    let above = top.parent().expect("it has one");
+    fs::create_dir_all(above).expect("what is above");
+    fs::set_permissions(above, fs::Permissions::from_mode(0o755)).expect("its mode");
     for path in walk(top) {
         let path = top.join(path);
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {

@@ -25,7 +25,7 @@ use self::{
 };
 pub(crate) use self::{
     carry::was_in_vain,
-    whereabouts::{is_usual_file, real},
+    whereabouts::{Program, real},
 };
 use crate::{context::Context, failure::Failure};
 

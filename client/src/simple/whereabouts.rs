@@ -5,9 +5,10 @@ use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
-use rustix::fs::{Access, FileType, access, lstat, stat};
+use rustix::fs::{Access, FileType, Stat, access, lstat, stat};
 
 /// Where programs are looked for when the environment does not say.
 const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
@@ -15,55 +16,60 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
 /// Where Linux systems have their tools.
 const USUAL: [&[u8]; 2] = [b"/usr/bin", b"/bin"];
 
-/// Whether `typed` means the system's own tool: a file of its own in the usual place. A link there
-/// may lead to another family's tools.
+/// A program that PATH leads to.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    /// The number of its directory in PATH, counted from 0.
+    pub(crate) entry: usize,
+    /// It is a file of its own where the system has its tools. A link there may lead to another
+    /// family's.
+    pub(crate) is_usual: bool,
+}
+
+/// Whether `typed` means the system's own tool.
 pub(super) fn is_usual(typed: &[u8]) -> bool {
-    let found = match typed.contains(&b'/') {
-        true => Some(PathBuf::from(OsStr::from_bytes(typed))),
-        false => real(typed, 0).map(|(path, _)| path),
-    };
-    found.is_some_and(|path| is_usual_file(&path))
+    match typed.contains(&b'/') {
+        true => lstat(typed).is_ok_and(|found| kind(&found) == FileType::RegularFile),
+        false => real(typed, 0).is_some_and(|program| program.is_usual),
+    }
 }
 
-/// Whether a program is a file of its own where the system has its tools.
-pub(crate) fn is_usual_file(path: &Path) -> bool {
-    let directory = path.parent().map(|parent| parent.as_os_str().as_bytes());
-    directory.is_some_and(|directory| USUAL.contains(&directory))
-        && lstat(path)
-            .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
-}
-
-/// The program that PATH finds for a name from its entry number `first` on, which is not this client,
-/// and the number of the entry.
-pub(crate) fn real(name: &[u8], first: usize) -> Option<(PathBuf, usize)> {
+/// The program that PATH finds for a name from its entry number `first` on, which is not this client.
+pub(crate) fn real(name: &[u8], first: usize) -> Option<Program> {
     let path = env::var_os("PATH").unwrap_or_else(|| OsString::from(DEFAULT_PATH));
     let directories = path.as_bytes().split(|&b| b == b':').enumerate().skip(first);
-    for (number, directory) in directories {
+    for (entry, directory) in directories {
         let directory = if directory.is_empty() { b"." } else { directory };
-        let candidate = Path::new(OsStr::from_bytes(directory)).join(OsStr::from_bytes(name));
-        if access(&candidate, Access::EXEC_OK).is_ok()
-            && is_file(&candidate)
-            && !is_ours(&candidate)
-        {
-            return Some((candidate, number));
+        let path = Path::new(OsStr::from_bytes(directory)).join(OsStr::from_bytes(name));
+        let Ok(here) = lstat(&path) else { continue };
+        let is_link = kind(&here) == FileType::Symlink;
+        if is_link && is_named_as_we_are(&path) {
+            continue;
+        }
+        let Ok(found) = (if is_link { stat(&path) } else { Ok(here) }) else { continue };
+        let may_run = || access(&path, Access::EXEC_OK).is_ok();
+        if kind(&found) == FileType::RegularFile && !is_this_program(&found) && may_run() {
+            let is_usual = !is_link && USUAL.contains(&directory);
+            return Some(Program { path, entry, is_usual });
         }
     }
     None
 }
 
-fn is_file(path: &Path) -> bool {
-    stat(path).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
+fn kind(found: &Stat) -> FileType {
+    FileType::from_raw_mode(found.st_mode)
 }
 
-/// Whether a program is this client: the same file, or another one of its name behind a link.
-fn is_ours(path: &Path) -> bool {
-    let Ok(found) = lstat(path) else { return false };
-    if FileType::from_raw_mode(found.st_mode) == FileType::Symlink
-        && std::fs::canonicalize(path)
-            .is_ok_and(|real| real.file_name() == Some("onewriter".as_ref()))
-    {
-        return true;
-    }
-    let file = |path: &Path| stat(path).map(|found| (found.st_dev, found.st_ino)).ok();
-    file(path) == file(Path::new("/proc/self/exe"))
+/// Whether a link leads to another installation of this client.
+fn is_named_as_we_are(link: &Path) -> bool {
+    let real = std::fs::canonicalize(link);
+    real.is_ok_and(|real| real.file_name() == Some("onewriter".as_ref()))
+}
+
+fn is_this_program(found: &Stat) -> bool {
+    static THIS: OnceLock<Option<(u64, u64)>> = OnceLock::new();
+    let identity = |found: &Stat| (found.st_dev, found.st_ino);
+    let this = THIS.get_or_init(|| stat("/proc/self/exe").ok().as_ref().map(identity));
+    *this == Some(identity(found))
 }

@@ -7,7 +7,7 @@ use crate::simple::{
     node::{Kind, Node},
     options::{EXACTLY, Given, INTO, flag},
     plan::Plan,
-    world::{Last, Spot, Way},
+    world::{Last, Spot, Way, is_within},
 };
 
 /// How things are copied.
@@ -37,14 +37,21 @@ pub(super) fn run(call: &Call<'_>, plan: &mut Plan) -> Option<i32> {
         keep_links: archive,
         recursive: archive || given.has(b'r') || given.has(b'R'),
     };
-    let mut status = 0;
+    let (mut status, mut seen) = (0, Vec::new());
     for pair in destination::pairs(&given, plan, false)? {
-        status |= one(call, plan, &pair, how)?;
+        status |= one(call, plan, &pair, how, &mut seen)?;
     }
     Some(status)
 }
 
-fn one(call: &Call<'_>, plan: &mut Plan, pair: &destination::Pair, how: How) -> Option<i32> {
+/// `seen`: the directories that were copied before.
+fn one(
+    call: &Call<'_>,
+    plan: &mut Plan,
+    pair: &destination::Pair,
+    how: How,
+    seen: &mut Vec<Vec<u8>>,
+) -> Option<i32> {
     let last = if how.recursive { Last::Keep } else { Last::Follow };
     let source = match plan.world.find(&pair.source, last)? {
         Way::To(spot) if spot.through && spot.node.is_missing() => return None,
@@ -57,6 +64,13 @@ fn one(call: &Call<'_>, plan: &mut Plan, pair: &destination::Pair, how: How) -> 
     };
     match source.node.kind {
         Kind::Directory if how.recursive => {
+            // It remembers them, and takes one that comes again for a hard link.
+            let overlaps =
+                |other: &Vec<u8>| is_within(other, &source.path) || is_within(&source.path, other);
+            if seen.iter().any(overlaps) {
+                return None;
+            }
+            seen.push(source.path.clone());
             copy_tree::start(call, plan, &source, &pair.to, how)?;
             Some(0)
         }
