@@ -72,11 +72,12 @@ impl Bench {
     fn compare(&mut self, line: &str, umask: &str, flags: &str) -> bool {
         let flags_given = format!("--flags={flags}");
         let words = [ONEWRITER, "simple", &flags_given, "--", line];
-        self.compare_with(&words, line, umask, flags)
+        let shell = if self.history.len() % 3 == 2 { "/bin/bash" } else { "/bin/sh" };
+        self.compare_with(&words, line, umask, &[shell, flags])
     }
 
-    /// `words`: what does the line on our side.
-    fn compare_with(&mut self, words: &[&str], line: &str, umask: &str, flags: &str) -> bool {
+    /// `words`: what does the line on our side. `shell`: what does it on theirs.
+    fn compare_with(&mut self, words: &[&str], line: &str, umask: &str, shell: &[&str]) -> bool {
         let before = tree::seen(&self.side("theirs"));
         let old = |side| tree::old_directories(&self.side(side));
         let same_past = old("ours") == old("theirs");
@@ -85,8 +86,8 @@ impl Bench {
             assert_eq!(tree::seen(&self.side("ours")), before, "{line:?} was refused and done");
             return false;
         }
-        self.history.push(format!("umask {umask}; sh {flags} {line:?}"));
-        let theirs = run(umask, &self.side("theirs"), &["/bin/sh", flags, line]);
+        self.history.push(format!("umask {umask}; {} {line:?}", shell.join(" ")));
+        let theirs = run(umask, &self.side("theirs"), &[shell, &[line]].concat());
         assert_eq!(ours, theirs, "ours, theirs, after {:#?}", self.history);
         // A removed tree goes in the background; until then its files have one name more.
         until("what was removed is gone", || self.root.staging().is_empty());

@@ -66,7 +66,7 @@ fn shims_do_what_the_tools_do() {
             &["/usr/bin/env", &format!("PATH={path}"), "/bin/sh", "-c", line],
             line,
             "027",
-            "-c",
+            &["/bin/sh", "-c"],
         );
     }
     // Outside of the root, one after the other.
@@ -94,7 +94,12 @@ fn random_lines_do_with_shims_what_they_do_without() {
                 continue;
             }
             let env = format!("PATH={path}");
-            bench.compare_with(&["/usr/bin/env", &env, "/bin/sh", "-c", &line], &line, "022", "-c");
+            bench.compare_with(
+                &["/usr/bin/env", &env, "/bin/sh", "-c", &line],
+                &line,
+                "022",
+                &["/bin/sh", "-c"],
+            );
         }
     }
 }

@@ -11,6 +11,7 @@ mod line;
 mod node;
 mod options;
 mod plan;
+mod rights;
 mod shell;
 mod speech;
 mod tools;

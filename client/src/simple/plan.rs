@@ -17,6 +17,8 @@ pub(super) struct Deed {
     /// Which command, counted from 0.
     pub(super) command: usize,
     pub(super) what: Act,
+    /// It is there for the journal: what it asks for is so already.
+    pub(super) is_idle: bool,
     /// What the tool says if it fails after all, without the cause: as in "rm: cannot remove 'x'".
     pub(super) blame: Vec<u8>,
 }
@@ -91,12 +93,14 @@ impl Plan {
                 return None;
             }
         }
+        plan.drop_idle();
         Some(plan)
     }
 
     /// Has a mutation done.
     pub(super) fn act(&mut self, mutation: Mutation, blame: Vec<u8>) {
-        self.deeds.push(Deed { command: self.command, what: Act::Mutation(mutation), blame });
+        let (command, what) = (self.command, Act::Mutation(mutation));
+        self.deeds.push(Deed { command, what, is_idle: false, blame });
     }
 
     /// Prints something.
@@ -159,7 +163,8 @@ impl Plan {
             false => spot.node,
         };
         self.world.put(&spot.path, Node { content: Some(content.clone()), times: None, ..node });
-        self.deeds.push(Deed { command: self.command, what: Act::Write(to, content), blame });
+        let (command, what) = (self.command, Act::Write(to, content));
+        self.deeds.push(Deed { command, what, is_idle: false, blame });
         Some(())
     }
 
@@ -213,6 +218,26 @@ impl Plan {
         let paths = vec![path.to_vec()];
         let make = MakeDirectories { paths, mode, ..MakeDirectories::default() };
         self.act(Mutation::MakeDirectories(make), blame);
+    }
+
+    /// The directory `path` is there. Whoever says so in one request with other things would wait for
+    /// all who work in it: so that is said only where nothing else is.
+    pub(super) fn find_directory(&mut self, path: &[u8], blame: Vec<u8>) {
+        if !path.is_empty() {
+            self.ensure_directory(path, None, blame);
+            self.deeds.iter_mut().last().into_iter().for_each(|deed| deed.is_idle = true);
+        }
+    }
+
+    fn drop_idle(&mut self) {
+        if self.deeds.iter().all(|deed| deed.is_idle) {
+            return;
+        }
+        for saying in &mut self.sayings {
+            let idle = self.deeds[..saying.after].iter().filter(|deed| deed.is_idle);
+            saying.after -= idle.count();
+        }
+        self.deeds.retain(|deed| !deed.is_idle);
     }
 
     /// Notes that a new directory will be at a path.

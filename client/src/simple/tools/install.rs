@@ -93,7 +93,7 @@ fn directory(call: &Call<'_>, plan: &mut Plan, word: &[u8], mode: u32) -> Option
         if !plan.world.owns(&spot.node) || spot.node.is_special() || spot.path.is_empty() {
             return None;
         }
-        plan.ensure_directory(&spot.path, None, blame.clone());
+        plan.find_directory(&spot.path, blame.clone());
         if spot.node.mode != mode {
             chmod::set_mode(plan, &spot.path, mode, blame);
             plan.world.put(&spot.path, Node { mode, ..spot.node });

@@ -61,9 +61,7 @@ fn with_parents(call: &Call<'_>, plan: &mut Plan, word: &[u8], mode: Option<u32>
         }
         // Also one that is there, so that the journal knows who wanted it.
         Way::To(spot) if spot.node.is_directory() => {
-            if !spot.path.is_empty() {
-                plan.ensure_directory(&spot.path, None, call.blame(CANNOT, word));
-            }
+            plan.find_directory(&spot.path, call.blame(CANNOT, word));
             return Some(0);
         }
         _ => {}
