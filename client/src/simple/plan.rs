@@ -40,11 +40,11 @@ pub(super) struct Saying {
     pub(super) text: Vec<u8>,
 }
 
-/// More of them are left to the tools.
+/// More of them are left to the tools: all go into one request.
 const DEEDS: usize = 2_000;
 
-/// So is more content of a line's own, in bytes.
-const CONTENT: usize = 256 * 1024;
+/// So are more of them in bytes, and more content of a line's own.
+const BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -94,7 +94,11 @@ impl Plan {
             }
         }
         plan.drop_idle();
-        Some(plan)
+        let size = |deed: &Deed| match &deed.what {
+            Act::Mutation(mutation) => mutation.encoded_len(),
+            Act::Write(to, _) => to.path.len(),
+        };
+        (plan.deeds.iter().map(size).sum::<usize>() <= BYTES).then_some(plan)
     }
 
     /// Has a mutation done.
@@ -149,7 +153,7 @@ impl Plan {
                 content = [spot.node.content.clone()?, content].concat();
             }
         }
-        if content.len() > CONTENT {
+        if content.len() > BYTES {
             return None;
         }
         let to = Publication {

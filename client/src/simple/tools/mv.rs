@@ -59,8 +59,8 @@ fn one(call: &Call<'_>, plan: &mut Plan, pair: &Pair, force: bool) -> Option<i32
         (Kind::File | Kind::Link(_), Kind::Missing | Kind::Link(_)) => {}
         (Kind::File | Kind::Link(_), Kind::File) => {
             // It would ask about what may not be written to.
-            let asks = !force && std::io::stdin().is_terminal();
-            if !plan.world.owns(&to.node) || asks {
+            let asks = !force && !plan.world.may(&to.node, 2)?;
+            if !plan.world.owns(&to.node) || asks && std::io::stdin().is_terminal() {
                 return None;
             }
         }

@@ -19,8 +19,7 @@ pub(super) fn run(call: &Call<'_>, plan: &mut Plan) -> Option<i32> {
     let given = Given::read(call.arguments, &known)?;
     let force = given.has(b'f');
     let recursive = given.has(b'r') || given.has(b'R');
-    // It would ask about what may not be written to.
-    if !force && (given.operands.is_empty() || std::io::stdin().is_terminal()) {
+    if !force && given.operands.is_empty() {
         return None;
     }
     let mut status = 0;
@@ -56,6 +55,14 @@ fn remove(
     force: bool,
 ) -> Option<()> {
     plan.may_take(&spot.path)?;
+    // It would ask about what may not be written to.
+    let asks = match spot.node.kind {
+        Kind::File => !plan.world.may(&spot.node, 2)?,
+        _ => spot.node.is_directory(),
+    };
+    if asks && !force && std::io::stdin().is_terminal() {
+        return None;
+    }
     if spot.node.is_directory() {
         may_empty(&mut plan.world, &spot.path)?;
     }
