@@ -41,9 +41,8 @@ pub(crate) fn called_as(program: &OsStr) -> Option<&'static str> {
 /// Stands in for `tool`; the exit code.
 pub(crate) fn run(tool: &'static str, mut arguments: Vec<OsString>) -> i32 {
     if tool == MKINSTALLDIRS && simple::real(tool.as_bytes(), first_entry()).is_none() {
-        // It knows no options but those that ask for help.
-        let more = [OsString::from("mkdir"), "-p".into(), "--".into()];
-        arguments.splice(..1, more);
+        // Its only option besides those that ask for help, -m, is mkdir's.
+        arguments.splice(..1, [OsString::from("mkdir"), "-p".into()]);
         return stand_in("mkdir", arguments);
     }
     stand_in(tool, arguments)

@@ -111,7 +111,7 @@ fn what_a_shim_does_is_in_the_journal() {
     let journal = |root: &Root| root.run("log").ok().to_owned();
     root.client()
         .env("PATH", &path)
-        .sh("mkdir new && touch x && cp x copy && mkinstalldirs a/b c")
+        .sh("mkdir new && touch x && cp x copy && mkinstalldirs -m 700 a/b c")
         .ok();
     let log = journal(&root);
     for path in ["new", "copy", "a/b", "'c'"] {
