@@ -54,14 +54,16 @@ pub(super) fn choose(words: &Words) -> Result<Choice, Failure> {
     }
 }
 
-/// The recipes of a make that runs in this one are wrapped themselves.
+/// The recipes of a make that runs in this one are wrapped themselves, and so is what runs once.
 fn runs_make(words: &Words) -> bool {
     let recipe = words.recipe.as_bytes();
     let named = env::var_os(TOOLS).is_some_and(|tools| {
         let make = [tools.as_bytes(), b"/make"].concat();
         contains(recipe, &make)
     });
-    named || contains(recipe, b"onewriter make") || has_jobserver()
+    // What waits for others cannot do so in a tree of its own.
+    let waits = ["onewriter make", "onewriter once", "onewriter lock"];
+    named || waits.iter().any(|words| contains(recipe, words.as_bytes())) || has_jobserver()
 }
 
 /// make leaves its jobserver open only for recipes that run a make, by `$(MAKE)` or `+`. Where it is

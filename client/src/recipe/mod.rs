@@ -20,7 +20,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output,
-    process::{Command, StartError},
+    process::{Command, Ending, StartError},
     verbs::make::{OTHER_SHELL, SHELL},
 };
 use choice::Choice;
@@ -60,7 +60,10 @@ pub(crate) fn run(arguments: Vec<OsString>) -> i32 {
     let Some(mut words) = Words::of(&arguments) else { return become_shell(arguments) };
     name_the_real_shell(&arguments[0], &mut words);
     let ending = choice::choose(&words).and_then(|choice| match choice {
-        Choice::Transaction(chosen) => transaction::run(&arguments[0], &words, chosen),
+        Choice::Transaction(mut chosen) => match without_a_shell(&words, &mut chosen.context) {
+            Some(done) => done.map(|code| Some(Ending::Exit(code))),
+            None => transaction::run(&arguments[0], &words, chosen),
+        },
         Choice::Unwrapped(chosen) => unwrapped::run(&arguments[0], &words, chosen),
         Choice::Plain => Ok(None),
     });
@@ -72,6 +75,19 @@ pub(crate) fn run(arguments: Vec<OsString>) -> i32 {
             failure.exit_code()
         }
     }
+}
+
+/// Has a recipe of a few plain commands done by the daemon, in one request; its exit code. `None` if
+/// it takes a shell, or files are to be kept by pattern, which only a commit does.
+fn without_a_shell(words: &Words, context: &mut Context) -> Option<Result<i32, Failure>> {
+    if env::var_os(KEEP).is_some_and(|patterns| !patterns.is_empty()) {
+        return None;
+    }
+    let ([shell], flags) = words.shell.split_at_checked(words.shell_length)? else { return None };
+    // One that could not be executed is make's to complain about.
+    let is_there = shell.as_bytes().starts_with(b"/")
+        && rustix::fs::access(shell, rustix::fs::Access::EXEC_OK).is_ok();
+    is_there.then(|| crate::simple::simple(words.recipe.as_bytes(), shell, flags, context))?
 }
 
 /// `$(SHELL)` in a recipe is this program: where it got into files that are made, they would need

@@ -10,7 +10,7 @@ use onewriter_proto::v1::{OnConflict, TransactionCommit, Unchanged};
 
 use super::{KEEP, NAME, ON_CONFLICT, choice::Chosen, real_shells, words::Words};
 use crate::{
-    context::TRANSACTION,
+    context::{TRANSACTION, transaction},
     failure::Failure,
     place::Place,
     process::{Command, Ended, Ending, Sandbox, StartError},
@@ -85,7 +85,8 @@ impl Filling for Recipe<'_> {
         let sandboxed = Sandbox::new(self.place.root(), name, &self.place.stand()?)
             .map_err(|(step, errno)| StartError::Sandbox { step, errno })
             .and_then(|sandbox| {
-                let mut command = Command::new(self.command).variable(TRANSACTION, name);
+                let mut command =
+                    Command::new(self.command).variable(TRANSACTION, transaction(name));
                 for (name, value) in real_shells(self.own, &self.command[0]) {
                     command = command.variable(name, value);
                 }
