@@ -1,5 +1,6 @@
 //! `onewriter run`, end to end.
 
+mod batch;
 mod conflicts;
 mod crash;
 mod isolation;

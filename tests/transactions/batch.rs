@@ -1,0 +1,158 @@
+//! Lists of mutations, and files that belong together: all of it or nothing.
+
+use super::nothing_is_left;
+use crate::support::{Root, Running, picture, stamp};
+
+#[test]
+fn a_list_is_applied_together_in_all_its_spellings() {
+    let root = Root::new();
+    root.write("old/a b", "x");
+    let list = "# what is to be\nmkdir -m 700 out/bin\nmv 'old/a b' out/c\n\
+                [\"ln\", \"-s\", \"c\", \"out/link\"]\n\
+                {\"rm\": [\"old\"], \"recursive\": true}\n{\"touch\": [\"out/-t\"]}\n";
+    let done = root.client().input(list).json("batch");
+    let mut outcomes = done.outcomes();
+    outcomes.sort();
+    assert_eq!(
+        outcomes,
+        [
+            "created out",
+            "created out/-t",
+            "created out/bin",
+            "created out/c",
+            "created out/link",
+            "removed old"
+        ]
+    );
+    assert_eq!(root.read("out/link"), "x");
+    root.write("list", "cp out/c out/d\n");
+    root.run("batch list").ok();
+    assert_eq!(root.read("out/d"), "x");
+    assert!(root.run("log").ok().contains("batch"));
+    let modes = root.sh(
+        "umask 027; printf 'mkdir m\\ntouch m/f\\nmkdir m/d\\n' | onewriter batch; stat -c %a m m/f m/d",
+    );
+    assert_eq!(modes.ok(), "750\n640\n750", "the umask is the caller's for every line");
+    nothing_is_left(&root);
+}
+
+#[test]
+fn where_one_fails_nothing_has_happened_and_its_line_is_named() {
+    let root = Root::new();
+    root.write("f", "x");
+    let before = picture(root.path());
+    for (list, code, reason, told) in [
+        ("mkdir d\nrm missing\n", 1, "NOT_FOUND", "line 2: rm: "),
+        ("mkdir d\n\ntouch d/x\nmkdir f/x\n", 1, "NOT_A_DIRECTORY", "line 4: mkdir: "),
+        ("mkdir d\nfrobnicate x\n", 2, "USAGE", "line 2 of the list: 'frobnicate' is none of"),
+        ("rm *.o\n", 2, "USAGE", "line 1 of the list: no shell reads this"),
+        ("mkdir d\n{\"rm\": \"d\"}\n", 2, "USAGE", "line 2 of the list"),
+        ("mkdir\n", 2, "USAGE", "line 1 of the list"),
+        ("publish x\n", 2, "USAGE", "publish needs a SRC"),
+    ] {
+        let done = root.client().input(list).run("batch");
+        assert_eq!(done.code(), Some(code), "{list}: {done}");
+        assert!(done.stderr.contains(told), "{list}: {done}");
+        if code == 2 {
+            root.client().input(list).json("batch").failed(code, reason);
+        }
+        assert_eq!(picture(root.path()), before, "{list}");
+    }
+    root.run("batch no-such-list").exits(1);
+    nothing_is_left(&root);
+}
+
+#[test]
+fn a_list_from_a_pipe_is_applied_again_after_a_conflict() {
+    let root = Root::new();
+    root.write("src", "batch\n");
+    let start = |n: usize| {
+        root.write(&format!("src.{n}"), format!("{n}\n"));
+        let list = format!("cp src.{n} same\nmkdir d.{n}\n");
+        root.client().input(list).start("batch")
+    };
+    let running: Vec<_> = (0..8).map(start).collect();
+    for done in running.into_iter().map(Running::done) {
+        assert!(done.succeeded(), "{done}");
+    }
+    assert!((0..8).all(|n| root.at(&format!("d.{n}")).is_dir()));
+    assert!(root.read("same").trim().parse::<usize>().unwrap() < 8);
+}
+
+#[test]
+fn files_that_belong_together_are_published_together() {
+    let root = Root::new();
+    root.write("p.c", "1");
+    root.write("p.h", "1");
+    let done = root.client().json("publish -p p.c p.h --to gen/new");
+    assert_eq!(
+        done.outcomes(),
+        ["created gen", "created gen/new", "created gen/new/p.c", "created gen/new/p.h"]
+    );
+    let kept = stamp(root.at("gen/new/p.h"));
+    root.write("p.c", "2");
+    let done = root.client().json("publish p.c p.h --to gen/new");
+    assert_eq!(done.outcomes(), ["replaced gen/new/p.c", "unchanged gen/new/p.h"]);
+    assert_eq!(stamp(root.at("gen/new/p.h")), kept, "unchanged is untouched");
+    root.write("p.c", "3");
+    for (args, code, reason) in [
+        ("publish p.c missing --to gen/new", 1, "IO"),
+        ("publish p.c p.h --to nowhere", 1, "NOT_FOUND"),
+        ("publish p.c p.h --to p.c", 1, "NOT_A_DIRECTORY"),
+        ("publish p.c ./p.c --to gen/new", 2, "USAGE"),
+        ("publish --new p.c p.h --to gen/new", 1, "EXISTS"),
+        ("publish p.c p.h gen/new", 2, "USAGE"),
+        ("publish p.c gen/p.c --retries 1", 2, "USAGE"),
+    ] {
+        root.refuses(args, code, reason);
+    }
+    assert_eq!(root.read("gen/new/p.c"), "2");
+    root.run("publish --move p.c p.h --to gen/new").ok();
+    assert!(!root.at("p.c").exists() && root.read("gen/new/p.c") == "3");
+    nothing_is_left(&root);
+}
+
+#[test]
+fn twenty_updates_of_one_archive_lose_nothing() {
+    let root = Root::new();
+    let add = |n: usize| {
+        root.write(&format!("m{n}"), format!("member {n}"));
+        root.client().start(format!("run -- ar rc lib.a m{n}").as_str())
+    };
+    let running: Vec<_> = (0..20).map(add).collect();
+    for done in running.into_iter().map(Running::done) {
+        assert!(done.succeeded(), "{done}");
+    }
+    let members = root.sh("ar t lib.a | sort -V | tr '\\n' ' '");
+    let expected: Vec<_> = (0..20).map(|n| format!("m{n}")).collect();
+    assert_eq!(members.text(), expected.join(" "));
+}
+
+#[test]
+fn readers_see_each_file_whole_while_commands_rewrite_it() {
+    const SIZE: usize = 200_000;
+    let root = Root::new();
+    root.write("f", "0".repeat(SIZE));
+    let writer = |n: usize| {
+        let write =
+            format!("for i in 1 2 3 4 5; do head -c {SIZE} /dev/zero | tr '\\0' {n} > f; done");
+        let words = ["run", "--retries", "50", "--", "sh", "-c", &write];
+        root.client().start(words)
+    };
+    let running: Vec<_> = (1..7).map(writer).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    let all_done = || root.run("status").ok().lines().count() == 1;
+    loop {
+        let content = root.read("f");
+        let first = content.as_bytes()[0];
+        assert_eq!(content.len(), SIZE, "a part of it");
+        assert!(content.bytes().all(|byte| byte == first), "two of them");
+        seen.insert(first);
+        if seen.len() > 1 && all_done() {
+            break;
+        }
+    }
+    for done in running.into_iter().map(Running::done) {
+        assert!(done.succeeded(), "{done}");
+    }
+}
