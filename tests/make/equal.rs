@@ -117,7 +117,7 @@ fn rules_are_makes() {
         ),
         (
             "the makefile is remade",
-            "all: ; @echo old\nMakefile: src ; test -f done || { touch done; sed s/old/new/ Makefile > t; mv t Makefile; }\n",
+            "all: ; @echo old\nFORCE: ;\nMakefile: FORCE ; test -f done || { touch done; sed s/old/new/ Makefile > t; mv t Makefile; }\n",
         ),
         ("grouped targets", "all: a b\na b &: src ; echo once; cp src a; cp src b\n"),
         (

@@ -49,7 +49,6 @@ impl Case<'_> {
 
     fn client<'r>(&self, root: &'r Root) -> Client<'r> {
         let client = root.client().input(self.input);
-        let client = client.env("XDG_RUNTIME_DIR", "");
         self.environment.iter().fold(client, |client, (name, value)| client.env(name, value))
     }
 
@@ -62,8 +61,8 @@ impl Case<'_> {
             let done = self.client(root).start_program(first, words).done();
             Seen {
                 code: done.code(),
-                stdout: as_plain(&String::from_utf8_lossy(&done.stdout)),
-                stderr: as_plain(&done.stderr),
+                stdout: as_plain(root, &String::from_utf8_lossy(&done.stdout)),
+                stderr: as_plain(root, &done.stderr),
                 tree: shape(root.path()),
             }
         })
@@ -111,13 +110,13 @@ impl Equal {
 }
 
 /// What make and its shell say, in the names that they have without onewriter: the tools that make
-/// is given lie in `.../onewriter-UID/HASH/`.
-fn as_plain(text: &str) -> String {
+/// is given lie in `$XDG_RUNTIME_DIR/onewriter/HASH/`.
+fn as_plain(root: &Root, text: &str) -> String {
     let lines = text.split_inclusive('\n').filter(|line| !line.starts_with("onewriter make: "));
     let mut made: String = lines.collect();
-    let tools = format!("/tmp/onewriter-{}/", rustix::process::geteuid().as_raw());
+    let tools = format!("{}/", root.outside("runtime/onewriter").display());
     while let Some(at) = made.find(&tools) {
-        let tool = made[at..].splitn(5, '/').nth(4).unwrap_or_default();
+        let tool = made[at + tools.len()..].split_once('/').unwrap_or_default().1;
         let before = made[at..].len() - tool.len();
         let (plain, length) = match tool {
             tool if tool.starts_with("make") => ("make", 4),

@@ -63,6 +63,8 @@ impl<'r> Client<'r> {
             wrapper: Vec::new(),
         };
         // Whatever a test does wrong, no daemon outlives it for long.
+        let runtime = root.outside(super::RUNTIME);
+        let client = client.env("XDG_RUNTIME_DIR", runtime);
         client.env("ONEWRITER_IDLE_TIMEOUT", "90").env("ONEWRITER_TIMEOUT", "50")
     }
 

@@ -27,6 +27,9 @@ pub const ONEWRITER: &str = env!("CARGO_BIN_EXE_onewriter");
 /// The daemon, in the same directory.
 pub const ONEWRITERD: &str = env!("CARGO_BIN_EXE_onewriterd");
 
+/// The user's own directory for what runs, beside a root.
+const RUNTIME: &str = "runtime";
+
 /// What no step of a test may take, however busy the machine is.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
@@ -67,6 +70,8 @@ impl Root {
         let dir = tempfile::Builder::new().prefix("onewriter-").tempdir().expect("a directory");
         let path = fs::canonicalize(dir.path()).expect("it is there").join(below);
         fs::create_dir_all(&path).expect("a directory below");
+        // Where `onewriter make` has its tools.
+        fs::create_dir(dir.path().join(RUNTIME)).expect("a directory beside it");
         Self { path, _dir: dir }
     }
 
