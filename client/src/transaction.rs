@@ -140,7 +140,7 @@ impl Transaction<'_> {
     }
 
     fn ask_to_begin(&self, call: &mut Call<'_, Socket>) -> Result<String, CallError> {
-        call.limit(self.wish.wait + GRACE);
+        call.set_timeout(Some(self.wish.wait + GRACE));
         send(call, Out::Begin(self.begin.clone()))?;
         match receive(call)? {
             In::Begun(begun) => Ok(begun.name),
@@ -178,7 +178,7 @@ impl Transaction<'_> {
     }
 
     fn commit(&self, call: &mut Call<'_, Socket>, copy: bool) -> Result<Verdict, Stop> {
-        call.limit(self.wish.wait + COMMIT);
+        call.set_timeout(Some(self.wish.wait + COMMIT));
         // Until this has gone, nothing can have happened.
         send(call, Out::Commit(TransactionCommit { copy, ..self.wish.commit.clone() }))?;
         let mut changes = Vec::new();
@@ -204,7 +204,7 @@ impl Transaction<'_> {
     fn abandon(&self, call: &mut Call<'_, Socket>, ending: Ending) {
         let keep = self.wish.keep_failed;
         let abandon = TransactionAbandon { keep, exit_code: ending.code() };
-        call.limit(self.wish.wait + GRACE);
+        call.set_timeout(Some(self.wish.wait + GRACE));
         let answer = send(call, Out::Abandon(abandon)).and_then(|()| receive(call));
         match answer {
             Ok(In::Abandoned(abandoned)) if !abandoned.kept.is_empty() => {

@@ -87,11 +87,6 @@ impl<'a, S: Transport> Call<'a, S> {
         }
     }
 
-    /// Bounds what is waited for from now on, instead of [`super::CallOptions::timeout`]: how long.
-    pub fn limit(&mut self, limit: std::time::Duration) {
-        self.connection.deadline = std::time::Instant::now().checked_add(limit);
-    }
-
     /// Whether the server is known to have ended the call. Messages that it sent before may still
     /// be waiting to be received.
     pub fn has_ended(&self) -> bool {

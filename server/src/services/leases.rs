@@ -81,8 +81,7 @@ struct Call {
 
 impl Call {
     fn new<T>(services: &Leases, request: Request<Streaming<T>>) -> (Self, Streaming<T>) {
-        let (metadata, extensions, steps) = request.into_parts();
-        let request = Request::from_parts(metadata, extensions, ());
+        let (request, steps) = super::split(request);
         let (engine, lifecycle) = (Arc::clone(&services.engine), Arc::clone(&services.lifecycle));
         (Self { engine, lifecycle, request }, steps)
     }

@@ -25,7 +25,7 @@ use onewriter_tree::{Error, Reason};
 use tokio::{sync::mpsc, task::spawn_blocking};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{
-    Status,
+    Request, Status,
     service::{Routes, interceptor::InterceptedService},
 };
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
@@ -54,6 +54,12 @@ pub(crate) const NAMES: [&str; 7] = [
 type Sender<T> = mpsc::Sender<Result<T, Status>>;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What is known of a call, and its message or stream of messages.
+fn split<T>(request: Request<T>) -> (Request<()>, T) {
+    let (metadata, extensions, message) = request.into_parts();
+    (Request::from_parts(metadata, extensions, ()), message)
+}
 
 /// All services of the daemon, for any number of connections.
 pub(crate) fn routes(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) -> Routes {

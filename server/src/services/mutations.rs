@@ -67,9 +67,9 @@ fn open<T, M>(
     request: Request<T>,
     split: impl FnOnce(T) -> (Option<v1::Context>, M),
 ) -> (Terms, M) {
-    let (metadata, extensions, message) = request.into_parts();
+    let (request, message) = super::split(request);
     let (context, message) = split(message);
-    (Terms::of(&Request::from_parts(metadata, extensions, ()), context), message)
+    (Terms::of(&request, context), message)
 }
 
 #[async_trait]
@@ -130,8 +130,7 @@ impl v1::mutations_server::Mutations for Mutations {
         &self,
         request: Request<Streaming<PublishStreamRequest>>,
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
-        let (metadata, extensions, steps) = request.into_parts();
-        let request = Request::from_parts(metadata, extensions, ());
+        let (request, steps) = super::split(request);
         Ok(Response::new(publish_stream::serve(Arc::clone(&self.engine), request, steps)))
     }
 }

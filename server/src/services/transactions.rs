@@ -52,10 +52,10 @@ impl v1::transactions_server::Transactions for Transactions {
         &self,
         request: Request<Streaming<TransactRequest>>,
     ) -> Result<Response<Self::TransactStream>, Status> {
-        let (metadata, extensions, steps) = request.into_parts();
+        let (request, steps) = super::split(request);
         let call = Call {
             engine: Arc::clone(&self.engine),
-            request: Request::from_parts(metadata, extensions, ()),
+            request,
             underway: None,
             recipe: None,
             after: Vec::new(),

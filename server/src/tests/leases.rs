@@ -209,8 +209,9 @@ async fn who_asks_first_runs_and_the_others_are_told() {
     let run = first.hear().await.unwrap().unwrap();
     assert!(matches!(run.step, Some(once_response::Step::Run(_))), "{run:?}");
     let mut second = daemon.once(begin("key")).await;
+    until("it waits", || daemon.waiters() == 1).await;
     let mut third = daemon.once(begin("key")).await;
-    until("they wait", || daemon.waiters() == 2).await;
+    until("both wait", || daemon.waiters() == 2).await;
 
     // It goes away: the next one takes over.
     first._cord.cut();
