@@ -59,6 +59,8 @@ pub fn main(config: Config) -> ExitCode {
     }
     log_to_stderr();
     raise_descriptor_limit();
+    // The allocator asks for huge pages. An idle daemon would hold megabytes that it never uses.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     // One thread: a request that changes threads on its way is woken up more often than it works.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
