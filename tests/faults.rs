@@ -40,7 +40,7 @@ fn a_full_disk_leaves_the_old_file() {
         ONEWRITER=off onewriter publish --json /dev/shm/big.$$ d/file; echo $?
         rm /dev/shm/big.$$
         find . -path ./.onewriter -prune -o -print0 | sort -z | xargs -0 stat -c '%n %i %y %s' >../after
-        cat d/file; ls -A .onewriter/staging
+        cat d/file; find .onewriter/staging -type f
         echo small | onewriter publish d/file && cat d/file";
     let Some(done) = on_a_small_disk(&root, "size=400k", script) else { return };
     let lines: Vec<&str> = done.text().lines().collect();

@@ -151,11 +151,16 @@ impl Root {
         self.daemon()
     }
 
-    /// The names that wait in staging.
+    /// The names that wait in staging, and in the daemon's own directories there.
     pub fn staging(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.at(".onewriter/staging"));
-        let entries = entries.into_iter().flatten().flatten();
-        entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+        let names = |dir: &Path| -> Vec<String> {
+            let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+            entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+        };
+        let top = self.at(".onewriter/staging");
+        let (bays, others): (Vec<_>, Vec<_>) =
+            names(&top).into_iter().partition(|name| name.starts_with("b-"));
+        others.into_iter().chain(bays.iter().flat_map(|bay| names(&top.join(bay)))).collect()
     }
 
     fn log(&self) -> String {

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use onewriter_proto::v1::{PublishStaged, mutation::Kind as Mutation};
-use onewriter_tree::{CLIENT_PREFIX, Error, Reason, Tree};
+use onewriter_tree::{Error, Reason, Tree};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
@@ -135,7 +135,7 @@ impl Waiting<'_> {
             |errno| Error::io(b".onewriter/staging", "cannot put the content into staging", errno);
         let broken = |e: std::io::Error| Failure::Io(format!("the content cannot be written: {e}"));
         let Some(tree) = self.tree else { return Ok(Vec::new()) };
-        let staged = tree.staging().create(CLIENT_PREFIX).map_err(refuse)?;
+        let staged = tree.staging().create_for_others().map_err(refuse)?;
         let mut file = staged.file().try_clone().map_err(broken)?;
         flock(&file, FlockOperation::LockExclusive).map_err(refuse)?;
         file.write_all(content).map_err(broken)?;

@@ -16,7 +16,7 @@ use onewriter_proto::v1::{
     PublishStreamResponse, Unchanged, mutation::Kind, publish_stream_request::Step as Out,
     publish_stream_response::Step as In,
 };
-use onewriter_tree::{CLIENT_PREFIX, Error, Reason, Tree};
+use onewriter_tree::{Error, Reason, Tree};
 use rustix::{fs::FileType, io::Errno};
 
 use super::{MANY, publish_group, run};
@@ -257,7 +257,7 @@ impl<'t> Waiting<'t> {
             Some(errno) => Failure::from(refuse(errno)),
             None => Failure::Io(format!("the content cannot be put into staging: {e}")),
         };
-        let staged = tree.staging().create(CLIENT_PREFIX).map_err(refuse)?;
+        let staged = tree.staging().create_for_others().map_err(refuse)?;
         let mut file = staged.file().try_clone().map_err(fail)?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).map_err(refuse)?;
         std::io::copy(&mut input, &mut file).map_err(fail)?;

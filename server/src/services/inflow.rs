@@ -125,7 +125,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         Tree::init(dir.path()).unwrap();
         let tree = Tree::open(dir.path()).unwrap();
-        let staged = tree.staging().create("s-").unwrap();
+        let staged = tree.staging().create_own().unwrap();
         let mut inflow = Inflow::new(&staged, true).unwrap();
         let mut whole = blake3::Hasher::new();
         let chunks = (2 * ROOM + ROOM / 4) / AHEAD as u64;

@@ -108,7 +108,7 @@ async fn receive(
     caller: &Caller,
 ) -> Result<Staged, Status> {
     let fail = |errno| status(Error::io(path, "cannot write its content into staging", errno));
-    let staged = engine.tree().staging().create("s-").map_err(fail)?;
+    let staged = engine.tree().staging().create_own().map_err(fail)?;
     let mut inflow = Inflow::new(&staged, digest.is_some()).map_err(fail)?;
     let PublishFinish { size: announced } = loop {
         match next(steps, caller.deadline, path).await? {

@@ -23,7 +23,7 @@ pub use crate::{
     error::{Error, Reason},
     path::{Printable, RelPath},
     pattern::Pattern,
-    staging::{CLIENT_PREFIX, Staged, Staging},
+    staging::{Staged, Staging},
     stat::{FileKind, Stat, open_file, stat},
     tree::{Fault, Last, Tree, describe},
 };

@@ -1,9 +1,9 @@
 //! Where content waits, on the root's own filesystem, until it is renamed into place.
 //!
 //! No temporary name appears anywhere else in the tree. A [`Staged`] file is owned: dropped before
-//! it was placed, it is gone. Names say whose they are: `s-` the daemon's, `c-` a client's (locked
-//! by it while it writes), `x-` a transaction's directory, `t-` what was removed and waits to be
-//! deleted.
+//! it was placed, it is gone. Names say whose they are: `s-` the daemon's, which lie in directories
+//! of its own, `b-`; `c-` a client's (locked by it while it writes), `x-` a transaction's directory,
+//! `t-` what was removed and waits to be deleted.
 
 use std::{
     ffi::OsStr,
@@ -13,15 +13,15 @@ use std::{
         unix::ffi::OsStrExt,
     },
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use rustix::{
     fs::{
-        AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, linkat, mkdirat, openat,
-        renameat, renameat_with, statat, unlinkat,
+        AtFlags, CWD, FlockOperation, IFlags, Mode, OFlags, RenameFlags, flock, ioctl_getflags,
+        ioctl_setflags, linkat, mkdirat, openat, renameat, renameat_with, statat, unlinkat,
     },
     io::Errno,
 };
@@ -29,7 +29,7 @@ use rustix::{
 use crate::{
     transaction::spare::{self, Spares},
     trash,
-    tree::{proc_path, rename_new},
+    tree::{DIRECTORY, proc_path, rename_new},
 };
 
 const NAME: &str = "staging";
@@ -37,8 +37,14 @@ const NAME: &str = "staging";
 /// The prefix of transactions' directories that are over and may be used again.
 const REUSABLE: &str = "t-x-";
 
+/// The prefix of what the daemon makes.
+const OUR_PREFIX: &str = "s-";
+
+/// How many directories the daemon's files are spread over.
+const BAYS: usize = 16;
+
 /// The prefix of names that clients write into staging.
-pub const CLIENT_PREFIX: &str = "c-";
+const CLIENT_PREFIX: &str = "c-";
 
 /// Unique among the names of this process; the process id makes them unique among processes.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -47,6 +53,8 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub struct Staging {
     dir: OwnedFd,
+    /// Where the daemon's files wait: see [`Staging::spread`].
+    bays: OnceLock<Vec<OwnedFd>>,
     /// What all names in it begin with.
     prefix: &'static str,
     discarded: AtomicU64,
@@ -67,17 +75,39 @@ impl Staging {
 
     pub(crate) fn open(state: &OwnedFd) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(state, NAME, flags, Mode::empty()).map(|dir| Self {
-            dir,
-            prefix: "",
-            discarded: AtomicU64::new(0),
-            spares: Spares::default(),
-        })
+        openat(state, NAME, flags, Mode::empty()).map(|dir| Self::new(dir, ""))
     }
 
     /// For want of a directory of its own: `dir`, in which other things lie too.
     pub(crate) fn beside(dir: OwnedFd) -> Self {
-        Self { dir, prefix: BESIDE, discarded: AtomicU64::new(0), spares: Spares::default() }
+        Self::new(dir, BESIDE)
+    }
+
+    fn new(dir: OwnedFd, prefix: &'static str) -> Self {
+        let (bays, spares) = (OnceLock::new(), Spares::default());
+        Self { dir, bays, prefix, discarded: AtomicU64::new(0), spares }
+    }
+
+    /// From now on, what [`Staging::create_own`] makes is spread over directories that lie far from
+    /// each other on the disk. A publish that replaces a file makes one inode and frees another, and
+    /// ext4 passes over those freed in the last minute one by one, in the block group of the
+    /// directory: a publish takes 25 us where those are spread, and 80 to 320 where they are not.
+    ///
+    /// For the daemon, which lives long: the next one deletes the directories.
+    pub fn spread(&self) -> Result<(), Errno> {
+        // By this flag, ext4 places each directory below in a block group of its own, and so also
+        // what transactions write. Other filesystems do not know it.
+        if let Ok(flags) = ioctl_getflags(&self.dir) {
+            let _ = ioctl_setflags(&self.dir, flags | IFlags::TOPDIR);
+        }
+        let bay = || {
+            let name = self.name("b-");
+            mkdirat(&self.dir, &*name, Mode::RWXU)?;
+            openat(&self.dir, &*name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+        };
+        let bays = (0..BAYS).map(|_| bay()).collect::<Result<_, _>>()?;
+        let _ = self.bays.set(bays);
+        Ok(())
     }
 
     pub(crate) fn name(&self, whose: &str) -> String {
@@ -92,12 +122,26 @@ impl Staging {
         format!("{prefix}{}-{born:x}-{nonce:x}", rustix::process::getpid())
     }
 
-    /// A new file under a name in staging, open for reading and writing.
-    pub fn create(self: &Arc<Self>, prefix: &str) -> Result<Staged, Errno> {
-        let name = self.name(prefix);
+    /// A new file under a name in staging, open for reading and writing, which another process may
+    /// [adopt](Staging::adopt).
+    pub fn create_for_others(self: &Arc<Self>) -> Result<Staged, Errno> {
+        self.create_in(None, self.name(CLIENT_PREFIX))
+    }
+
+    /// The same for this process alone.
+    pub fn create_own(self: &Arc<Self>) -> Result<Staged, Errno> {
+        let bay = self.bays.get().map(|bays| NEXT.load(Ordering::Relaxed) as usize % bays.len());
+        self.create_in(bay, self.name(OUR_PREFIX))
+    }
+
+    fn create_in(self: &Arc<Self>, bay: Option<usize>, name: String) -> Result<Staged, Errno> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = openat(&self.dir, &*name, flags, Mode::from_raw_mode(0o600))?;
-        Ok(Staged { file: file.into(), name: Some(name), staging: Arc::clone(self) })
+        let file = openat(self.bay(bay), &*name, flags, Mode::from_raw_mode(0o600))?;
+        Ok(Staged { file: file.into(), name: Some(name), bay, staging: Arc::clone(self) })
+    }
+
+    fn bay(&self, bay: Option<usize>) -> &OwnedFd {
+        bay.and_then(|bay| self.bays.get()?.get(bay)).unwrap_or(&self.dir)
     }
 
     /// A new file without a name, in `dir`: it inherits what that directory hands down (group,
@@ -105,7 +149,7 @@ impl Staging {
     pub(crate) fn nameless(self: &Arc<Self>, dir: impl AsFd) -> Result<Staged, Errno> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         let file = openat(dir, ".", flags, Mode::from_raw_mode(0o600))?;
-        Ok(Staged { file: file.into(), name: None, staging: Arc::clone(self) })
+        Ok(Staged { file: file.into(), name: None, bay: None, staging: Arc::clone(self) })
     }
 
     /// Takes over a file that a client wrote into staging.
@@ -117,7 +161,7 @@ impl Staging {
         let text = text.ok_or(Errno::INVAL)?;
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file: File = openat(&self.dir, text, flags, Mode::empty())?.into();
-        Ok(Staged { file, name: Some(text.to_owned()), staging: Arc::clone(self) })
+        Ok(Staged { file, name: Some(text.to_owned()), bay: None, staging: Arc::clone(self) })
     }
 
     /// Moves `name` out of `dir` into staging, where it is one of the [`Staging::leftovers`].
@@ -147,7 +191,7 @@ impl Staging {
         name: &[u8],
         make: impl FnOnce(BorrowedFd<'_>, &str) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        let temporary = self.name("s-");
+        let temporary = self.name(OUR_PREFIX);
         make(self.dir.as_fd(), &temporary)?;
         let renamed = renameat(&self.dir, &*temporary, dir, name);
         // Also where it went well: between two names of one file, rename(2) does nothing at all.
@@ -213,10 +257,16 @@ pub struct Staged {
     file: File,
     /// Its name in staging; `None` for a nameless one, and once it was placed.
     name: Option<String>,
+    /// Which of the staging's directories has that name; `None` for the topmost.
+    bay: Option<usize>,
     staging: Arc<Staging>,
 }
 
 impl Staged {
+    fn dir(&self) -> &OwnedFd {
+        self.staging.bay(self.bay)
+    }
+
     /// The file, open for reading and writing.
     pub fn file(&self) -> &File {
         &self.file
@@ -230,7 +280,7 @@ impl Staged {
     /// Whether it still lies in staging under its name, where it has one.
     pub(crate) fn is_waiting(&self) -> bool {
         let is_there = |name: &String| {
-            let found = statat(&self.staging.dir, &**name, AtFlags::SYMLINK_NOFOLLOW);
+            let found = statat(self.dir(), &**name, AtFlags::SYMLINK_NOFOLLOW);
             !matches!(found, Err(Errno::NOENT))
         };
         self.name.as_ref().is_none_or(is_there)
@@ -246,7 +296,7 @@ impl Staged {
         let Some(staged) = &self.name else {
             return linkat(CWD, proc_path(self.file.as_fd()), dir, name, AtFlags::SYMLINK_FOLLOW);
         };
-        rename_new((self.staging.dir.as_fd(), staged.as_bytes()), (dir, name))?;
+        rename_new((self.dir().as_fd(), staged.as_bytes()), (dir, name))?;
         self.name = None;
         Ok(())
     }
@@ -263,11 +313,11 @@ impl Staged {
         synced: bool,
     ) -> Result<(), Errno> {
         if self.name.is_none() {
-            let temporary = self.staging.name("s-");
+            let temporary = self.staging.name(OUR_PREFIX);
             linkat(
                 CWD,
                 proc_path(self.file.as_fd()),
-                &self.staging.dir,
+                self.dir(),
                 &*temporary,
                 AtFlags::SYMLINK_FOLLOW,
             )?;
@@ -278,7 +328,7 @@ impl Staged {
             self.name = None;
             return Ok(());
         }
-        renameat(&self.staging.dir, staged, dir, name)?;
+        renameat(self.dir(), staged, dir, name)?;
         self.name = None;
         Ok(())
     }
@@ -286,19 +336,18 @@ impl Staged {
     /// Exchanges the file with what is at `name` in `dir`, and removes that. `false` if nothing is
     /// there, or the filesystem cannot do it. Never takes a directory away.
     fn exchange(&self, staged: &str, dir: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Errno> {
-        let exchange =
-            || renameat_with(&self.staging.dir, staged, dir, name, RenameFlags::EXCHANGE);
+        let exchange = || renameat_with(self.dir(), staged, dir, name, RenameFlags::EXCHANGE);
         match exchange() {
             Ok(()) => {}
             Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(false),
             Err(errno) => return Err(errno),
         }
-        match unlinkat(&self.staging.dir, staged, AtFlags::empty()) {
+        match unlinkat(self.dir(), staged, AtFlags::empty()) {
             // A directory came to stand there since it was looked at: put it back.
             Err(Errno::ISDIR | Errno::PERM) => exchange().and(Err(Errno::ISDIR)),
             Err(_) => {
                 // The new file is in its place all the same; the sweeper tries again.
-                let _ = self.staging.discard(self.staging.dir.as_fd(), staged.as_bytes());
+                let _ = self.staging.discard(self.dir().as_fd(), staged.as_bytes());
                 Ok(true)
             }
             Ok(()) => Ok(true),
@@ -309,7 +358,7 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if let Some(name) = self.name.take() {
-            let _ = unlinkat(&self.staging.dir, &*name, AtFlags::empty());
+            let _ = unlinkat(self.dir(), &*name, AtFlags::empty());
         }
     }
 }

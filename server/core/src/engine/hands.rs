@@ -70,6 +70,9 @@ impl Hands {
         }
         let sweeper = Sweeper::new(Arc::clone(&tree))?;
         sweeper.recover()?;
+        if let Err(errno) = tree.staging().spread() {
+            tracing::debug!(cause = %errno, "staging stays one directory");
+        }
         let pool = Pool::growing("mutate", THREADS, MOST_THREADS)?;
         Ok(Self { tree, pool, sync, books, calm: Arc::default(), sweeper })
     }

@@ -95,8 +95,15 @@ impl Site {
         self.journal().await.into_iter().map(record).collect()
     }
 
+    /// How many files and trees wait in staging, the daemon's own directories aside.
     fn staging(&self) -> usize {
-        std::fs::read_dir(self.path(".onewriter/staging")).unwrap().count()
+        let top = std::fs::read_dir(self.path(".onewriter/staging")).unwrap();
+        top.map(|entry| entry.unwrap().path())
+            .map(|path| match path.file_name().unwrap().as_encoded_bytes() {
+                [b'b', b'-', ..] => std::fs::read_dir(path).unwrap().count(),
+                _ => 1,
+            })
+            .sum()
     }
 }
 
@@ -191,7 +198,7 @@ impl Site {
     /// A publish of `content`, by way of staging.
     fn publish(&self, path: &str, content: &[u8]) -> Publish {
         use std::io::Write as _;
-        let staged = self.engine.tree().staging().create("s-").unwrap();
+        let staged = self.engine.tree().staging().create_own().unwrap();
         staged.file().write_all(content).unwrap();
         let mut publish = Publish::new(rel(path), Source::Staged(staged));
         publish.parents = true;

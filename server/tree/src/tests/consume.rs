@@ -152,7 +152,7 @@ fn staged_content_is_always_used_up() {
     use std::io::Write as _;
     let root = Root::new();
     let stage = |content: &[u8]| {
-        let staged = root.tree.staging().create("s-").unwrap();
+        let staged = root.tree.staging().create_own().unwrap();
         staged.file().write_all(content).unwrap();
         Source::Staged(staged)
     };
@@ -173,7 +173,7 @@ fn staged_content_is_always_used_up() {
 #[test]
 fn staged_content_can_be_used_once() {
     let root = Root::new();
-    let name = root.tree.staging().create("c-").unwrap().leave().unwrap();
+    let name = root.tree.staging().create_for_others().unwrap().leave().unwrap();
     let adopt = || Source::Staged(root.tree.staging().adopt(name.as_bytes()).unwrap());
     let (first, second) = (adopt(), adopt());
     root.run(Publish::new(rel("a"), first)).unwrap();

@@ -1,16 +1,16 @@
-use std::{fs, io::Write as _};
+use std::{fs, io::Write as _, os::fd::AsFd as _};
 
 use super::*;
-use crate::{CLIENT_PREFIX, Last, Reason, Staging, open_file, stat};
+use crate::{Last, Reason, Staging, open_file, stat};
 
 #[test]
 fn what_is_dropped_is_gone() {
     let root = Root::new();
-    let staged = root.tree.staging().create("s-").unwrap();
+    let staged = root.tree.staging().create_own().unwrap();
     assert_eq!(root.names(".onewriter/staging").len(), 1);
     drop(staged);
     root.assert_staging_empty();
-    let name = root.tree.staging().create(CLIENT_PREFIX).unwrap().leave().unwrap();
+    let name = root.tree.staging().create_for_others().unwrap().leave().unwrap();
     assert_eq!(root.names(".onewriter/staging"), [&*name]);
     drop(root.tree.staging().adopt(name.as_bytes()).unwrap());
     root.assert_staging_empty();
@@ -42,7 +42,7 @@ fn only_a_clients_files_are_adopted() {
 fn a_start_clears_away_what_nobody_writes() {
     let root = Root::new();
     let staging = root.tree.staging();
-    let live = staging.create(CLIENT_PREFIX).unwrap();
+    let live = staging.create_for_others().unwrap();
     rustix::fs::flock(live.file(), rustix::fs::FlockOperation::LockExclusive).unwrap();
     for name in ["c-dead", "s-dead", "strange"] {
         root.write(&format!(".onewriter/staging/{name}"), "");
@@ -55,6 +55,38 @@ fn a_start_clears_away_what_nobody_writes() {
         staging.delete(&name).unwrap();
     }
     assert_eq!(root.names(".onewriter/staging").len(), 1);
+}
+
+#[test]
+fn what_the_daemon_makes_is_spread() {
+    let root = Root::new();
+    let staging = root.tree.staging();
+    staging.spread().unwrap();
+    let bays = root.names(".onewriter/staging");
+    let files = || -> Vec<String> {
+        bays.iter().flat_map(|bay| root.names(&format!(".onewriter/staging/{bay}"))).collect()
+    };
+    let made: Vec<_> = bays.iter().map(|_| staging.create_own().unwrap()).collect();
+    assert_eq!((root.names(".onewriter/staging"), files().len()), (bays.clone(), bays.len()));
+    assert!(made.iter().all(|staged| staged.is_waiting()));
+    root.write("old", "old");
+    let dir = std::fs::File::open(root.path("")).unwrap();
+    for (n, mut staged) in made.into_iter().enumerate() {
+        staged.file().write_all(format!("{n}").as_bytes()).unwrap();
+        match n {
+            0 => staged.place_new(dir.as_fd(), b"new").unwrap(),
+            _ => staged.place_over(dir.as_fd(), b"old", n % 2 == 0).unwrap(),
+        }
+    }
+    assert_eq!((root.read("new"), root.read("old")), ("0".into(), format!("{}", bays.len() - 1)));
+    assert!(files().is_empty());
+
+    let stays = staging.create_own().unwrap().leave().unwrap();
+    assert!(staging.leftovers(false).unwrap().is_empty());
+    assert_eq!(files(), [stays]);
+    let left = staging.leftovers(true).unwrap();
+    left.iter().for_each(|name| staging.delete(name).unwrap());
+    root.assert_staging_empty();
 }
 
 #[test]
@@ -165,7 +197,7 @@ fn no_descriptor_is_left_open() {
 fn a_file_takes_no_directory_away() {
     let root = Root::new();
     root.mkdir("there/full");
-    let mut staged = root.tree.staging().create("s-").unwrap();
+    let mut staged = root.tree.staging().create_own().unwrap();
     let dir = root.tree.dir(b"").unwrap();
     for synced in [false, true] {
         let placed = staged.place_over(std::os::fd::AsFd::as_fd(&dir), b"there", synced);
@@ -193,7 +225,7 @@ fn without_a_root_files_wait_beside_what_they_become_and_are_gone_after() {
     let mut effects = Effects::new(false);
     mutation::run(&mut publish, &tree, &mut effects).unwrap();
     assert_eq!(std::fs::read_to_string(dir.join("target")).unwrap(), "new");
-    let staged = tree.staging().create("c-").unwrap();
+    let staged = tree.staging().create_for_others().unwrap();
     let name = staged.leave().unwrap();
     assert!(name.starts_with(".onewriter-c-"), "{name}");
     drop(tree.staging().adopt(name.as_bytes()).unwrap());

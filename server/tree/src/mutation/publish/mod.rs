@@ -295,7 +295,7 @@ impl Publish {
         {
             return Ok(staged);
         }
-        tree.staging().create("s-").map_err(|errno| match errno {
+        tree.staging().create_own().map_err(|errno| match errno {
             Errno::NOENT => tree.vanished(&self.path),
             errno => self.io("cannot make a file in staging")(errno),
         })
