@@ -13,6 +13,7 @@ mod client;
 mod content;
 mod daemon;
 mod locks;
+mod make;
 mod memory;
 mod power;
 mod support;
@@ -24,7 +25,7 @@ use support::Setup;
 
 type Section = (&'static str, fn(&Setup));
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     ("client", client::figures),
     ("daemon", daemon::figures),
     ("locks", locks::figures),
@@ -32,6 +33,7 @@ const SECTIONS: [Section; 8] = [
     ("power", power::figures),
     ("memory", memory::figures),
     ("transactions", transactions::figures),
+    ("make", make::figures),
     ("account", account::figures),
 ];
 

@@ -42,6 +42,8 @@ fn jobs_are_as_many_as_allowed() {
     let counts: Vec<u32> = counts.lines().map(|count| count.trim().parse().unwrap()).collect();
     assert_eq!(counts.len(), 12);
     assert_eq!(counts.iter().max(), Some(&3), "{counts:?}");
+    let report = root.run("report");
+    assert!(report.ok().contains(", 3 jobs, "), "{report}");
 }
 
 #[test]

@@ -4217,7 +4217,7 @@ pub struct BuildBegin {
     /// Where it runs, relative to the root; empty for the root itself.
     #[prost(string, tag = "3")]
     pub directory: ::prost::alloc::string::String,
-    /// How many jobs may run at once; 0 for any number, or unknown.
+    /// How many jobs may run at once, as make was told; 0 for any number, or unknown.
     #[prost(uint32, tag = "4")]
     pub jobs: u32,
 }

@@ -1,8 +1,9 @@
-//! make's own command line, as far as it decides which makefiles are read, and from where.
+//! make's own command line, as far as it decides which makefiles are read, and from where, and how
+//! many recipes run at a time.
 //!
 //! make takes its options as getopt_long(3) does: in any order among the goals, letters together,
-//! long names abbreviated. Options that it takes from MAKEFLAGS do not matter here: neither `-f` nor
-//! `-C` is among them.
+//! long names abbreviated. Of the options that it takes from MAKEFLAGS only `-j` matters here:
+//! neither `-f` nor `-C` is among them.
 
 use std::{
     env,
@@ -18,7 +19,7 @@ const MAKEFILES: [&str; 3] = ["GNUmakefile", "makefile", "Makefile"];
 const WITH_VALUE: &[u8] = b"CEfIoW";
 
 /// The letters whose value is the rest of the word, if anything is.
-const WITH_REST: &[u8] = b"jlO";
+const WITH_REST: &[u8] = b"lO";
 
 /// The long options that need a value.
 const LONG_WITH_VALUE: &[&str] = &[
@@ -83,6 +84,8 @@ pub(super) struct Arguments {
     pub(super) is_question: bool,
     /// It is told what to make, or given a line of a makefile.
     has_goals: bool,
+    /// How many jobs it is told to run at a time: 0 for any number; `None` where it is not told.
+    jobs: Option<u32>,
 }
 
 impl Arguments {
@@ -120,7 +123,11 @@ impl Arguments {
                 self.option(letter, value, at + usize::from(takes_next));
                 return takes_next;
             }
-            // Of `-j 4` the number looks like a goal to us, which does not matter.
+            if letter == b'j' {
+                let takes_next = rest.is_empty() && next.is_some_and(begins_with_digit);
+                self.jobs = number(if takes_next { next } else { Some(rest) });
+                return takes_next;
+            }
             if WITH_REST.contains(&letter) && !rest.is_empty() {
                 return false;
             }
@@ -135,6 +142,11 @@ impl Arguments {
         let (name, inline) = (parts.next().unwrap_or_default(), parts.next());
         let Some(name) = full_name(name) else { return false };
         self.is_question |= matches!(name, "help" | "version");
+        if name == "jobs" {
+            let takes_next = inline.is_none() && next.is_some_and(begins_with_digit);
+            self.jobs = number(if takes_next { next } else { inline });
+            return takes_next;
+        }
         if !LONG_WITH_VALUE.contains(&name) {
             return false;
         }
@@ -159,6 +171,15 @@ impl Arguments {
             b'E' => self.has_goals = true,
             _ => {}
         }
+    }
+
+    /// How many jobs run at a time, unless a makefile says otherwise; 0 for any number. `flags` are
+    /// make's options by its environment.
+    pub(super) fn jobs(&self, flags: Option<OsString>) -> u32 {
+        let words = flags.as_deref().unwrap_or_default().as_bytes().split(|&b| b == b' ');
+        let words: Vec<_> = words.map(|word| OsStr::from_bytes(word).to_owned()).collect();
+        let by_environment = || Self::of(&words).jobs;
+        self.jobs.or_else(by_environment).unwrap_or(1)
     }
 
     /// Where there is none, make says so.
@@ -187,6 +208,18 @@ impl Arguments {
         made.extend(file(tail));
         made.extend_from_slice(after);
         made
+    }
+}
+
+fn begins_with_digit(word: &[u8]) -> bool {
+    word.first().is_some_and(u8::is_ascii_digit)
+}
+
+/// Without a number, as many as there are; what is none is make's to complain about.
+fn number(text: Option<&[u8]>) -> Option<u32> {
+    match text {
+        None | Some([]) => Some(0),
+        Some(text) => std::str::from_utf8(text).ok()?.parse().ok(),
     }
 }
 
@@ -231,6 +264,7 @@ mod tests {
             ("--makef a -kf b", "--makef a -kf b -f TAIL"),
             ("-f - x=-f", "-f - -f TAIL x=-f"),
             ("-j -f a -j2f -l2.5 -Ofa", "-j -f a -f TAIL -j2f -l2.5 -Ofa"),
+            ("-C nowhere -j 4", "-C nowhere -j 4"),
             ("-o -f -Ifb x -C nowhere", "-f TAIL -o -f -Ifb x -C nowhere"),
             ("x -C nowhere -- -f a", "-f TAIL x -C nowhere -- -f a"),
             ("-C nowhere", "-C nowhere"),
@@ -254,6 +288,28 @@ mod tests {
             ("-- -C x", ""),
         ] {
             assert_eq!(Arguments::of(&words(line)).directory, Path::new(directory), "{line}");
+        }
+    }
+
+    #[test]
+    fn jobs_are_counted_as_make_counts_them() {
+        for (line, flags, jobs) in [
+            ("all", "", 1),
+            ("-j8", "", 8),
+            ("-kj 4 all", "", 4),
+            ("-j all", "", 0),
+            ("--jobs=3 --jobs", "", 0),
+            ("--jobs 3", "", 3),
+            ("-- -j3", "", 1),
+            ("all", "k -j5 --no-print-directory", 5),
+            ("-j2", " -j5", 2),
+            ("-jx", "", 1),
+        ] {
+            assert_eq!(
+                Arguments::of(&words(line)).jobs(Some(flags.into())),
+                jobs,
+                "{line}, {flags}"
+            );
         }
     }
 

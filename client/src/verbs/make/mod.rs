@@ -150,7 +150,8 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     if !is_sandboxed {
         variables.push((recipe::UNSANDBOXED, "1".into()));
     }
-    let account = Account::open(context, &given.operands)?;
+    let jobs = arguments.jobs(env::var_os("MAKEFLAGS"));
+    let account = Account::open(context, &given.operands, jobs)?;
     variables.push((context::BUILD, account.id().into()));
     variables.push((program::VARIABLE, make.clone().into()));
     variables.push((TOOLS, tools.directory().to_owned()));

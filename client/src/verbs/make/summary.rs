@@ -17,8 +17,12 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Begins a build, under the id that the user has set.
-    pub(super) fn open(context: &mut Context, arguments: &[OsString]) -> Result<Self, Failure> {
+    /// Begins a build of so many jobs (0: any number), under the id that the user has set.
+    pub(super) fn open(
+        context: &mut Context,
+        arguments: &[OsString],
+        jobs: u32,
+    ) -> Result<Self, Failure> {
         let server = Server::Root(context.place()?);
         let (own, _) = context.labels();
         let id = if own.is_empty() { new_id() } else { own.to_owned() };
@@ -33,7 +37,7 @@ impl Account {
                 .chain(words.iter().map(|w| &**w))
                 .collect::<Vec<_>>()
                 .join(" "),
-            jobs: 0,
+            jobs,
         };
         let mut session = context.session(&server)?;
         session.unary::<_, BuildBegun>("/onewriter.v1.Builds/Begin", &begin, Repeat::Safe)?;
