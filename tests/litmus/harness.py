@@ -127,6 +127,7 @@ class Litmus:
         self.client = client
         self.mode = mode
         self.env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+        self.env["LC_ALL"] = "C.UTF-8"  # messages are read
         self.names_used = 0
         if client:
             self.env["PATH"] = f"{client.directory}{os.pathsep}{self.env.get('PATH', os.defpath)}"
