@@ -1,12 +1,14 @@
 """What the litmus tests share: a fresh tree for each, and commands with a deadline.
 
-A litmus test plays rounds. The same installer or Makefile runs in several modes: `naive`, where
-it writes as the original program did; `onewriter`, where its writes go through the client; and
-`onewriter make`, where the naive Makefile, as it is, is built by that. In each the test judges what
-lies on the disk afterwards, and the exit status.
+A litmus test plays rounds. The same Makefile runs in several modes, a column of the matrix each: as
+the project had it under plain `make -jN`; with what somebody would reach for today, put in by
+variables of make; with the client put in the same way; and, as the project had it, under `onewriter
+make`. In each the test judges what lies on the disk afterwards, and the exit status. `kinds.py` has
+the two shapes that most tests have.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,16 +17,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-NAIVE, ONEWRITER, WRAPPED = "naive", "onewriter", "onewriter make"
+PLAIN, WRAPPED = "make -jN", "onewriter make"
+MKDIR, INSTALL, MV, FLOCK = TODAY = "mkdir -p", "install", "mv", "flock"
+CLIENT = "client"
+MODES = (PLAIN, *TODAY, CLIENT, WRAPPED)
+WITH_ONEWRITER = (CLIENT, WRAPPED)
 
 # Of the caller's environment, what would turn a test into another one: an outer make's
 # job server and flags, variables that the tests set themselves, another root or server.
 NOT_INHERITED = (
     "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKEFILES", "MAKELEVEL",
     "MKDIR_P", "INSTALL", "PUBLISH",
-    "ONEWRITER_ROOT", "ONEWRITER_SERVER",
+    "ONEWRITER_ROOT", "ONEWRITER_SERVER", "ONEWRITER_ON_CONFLICT", "ONEWRITER_KEEP", "ONEWRITER_UNWRAPPED",
 )
 
+SOUNDS_WRONG = re.compile(r"error|cannot|exists|no such", re.IGNORECASE)
 STOP_DEADLINE = 20  # seconds for a daemon to be gone after `onewriter stop`
 
 
@@ -57,9 +64,12 @@ class Finished:
     status: int
     output: str
 
-    def first_line_naming(self, text):
-        """The first line with `text` in it, make's own remarks (`make: *** …`) aside."""
-        return next((line for line in self.output.splitlines() if text in line and "***" not in line), None)
+    def complaint(self, naming=""):
+        """The first line that sounds like an error and has `naming` in it, make's own remarks aside."""
+        for line in self.output.splitlines():
+            if naming in line and "***" not in line and SOUNDS_WRONG.search(line):
+                return line
+        return None
 
     def last_line(self):
         lines = self.output.strip().splitlines()
@@ -99,26 +109,28 @@ class Litmus:
     bug, name        what it is called on the command line
     rows             its symptoms, a row of the table each; the first one is the race itself
     what_a_round_is  one line
-    modes            in which it can be played
+    settings         the modes in which it can be played, and for each the variables of make
+                     that put its tools in place
+    limits           modes that cannot cover it, and why
     batch            how many rounds one call of `play` takes
+    rounds           how many are played with onewriter in a full run, and in a quick one
     prepare()        lays out the files
     play(rounds, parallel) -> [Failure]
     """
 
-    modes = (NAIVE, ONEWRITER)
+    settings = {PLAIN: {}, WRAPPED: {}}
+    limits = {}
+    rounds = {"full": 1000, "quick": 10}
 
-    def __init__(self, directory, client=None, mode=NAIVE):
+    def __init__(self, directory, client=None, mode=PLAIN):
         self.directory = directory
         self.client = client
         self.mode = mode
         self.env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+        self.env["LC_ALL"] = "C.UTF-8"  # messages are read
         self.names_used = 0
         if client:
             self.env["PATH"] = f"{client.directory}{os.pathsep}{self.env.get('PATH', os.defpath)}"
-
-    @property
-    def with_client(self):
-        return self.mode == ONEWRITER
 
     def __enter__(self):
         if self.client:
@@ -141,13 +153,19 @@ class Litmus:
         if left and not in_flight:
             raise Hung(f"{len(left)} process(es) still there {STOP_DEADLINE} s after `onewriter stop`", done.output)
 
+    def lay_out(self, here, *names):
+        for name in names:
+            shutil.copy(here / name, self.directory)
+
     def fresh_name(self, stem):
         self.names_used += 1
         return f"{stem}-{self.names_used}"
 
-    def make(self, jobs, *arguments, rounds=1, **variables):
-        settings = [f"{name}={value}" for name, value in variables.items()]
-        make = ["onewriter", "make", "--quiet", "--unchanged", "keep"] if self.mode == WRAPPED else ["make"]
+    def make(self, jobs, *arguments, rounds=1, mode=None, **variables):
+        """Make, as this mode has it and with the variables that this mode sets."""
+        mode = mode or self.mode
+        settings = [f"{name}={value}" for name, value in (self.settings[mode] | variables).items()]
+        make = ["onewriter", "make", "--quiet", "--unchanged", "keep"] if mode == WRAPPED else ["make"]
         return self.run([*make, f"-j{jobs}", *arguments, *settings], rounds=rounds)
 
     def run(self, command, extra_env=None, rounds=1):
