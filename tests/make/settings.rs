@@ -1,5 +1,7 @@
 //! Options of `onewriter make`, `.onewriter.toml`, and the environment.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use super::{make, root_with};
 use crate::support::stamp;
 
@@ -116,5 +118,40 @@ fn unchanged_files_are_touched_or_kept() {
         assert_eq!(found, made, "{options}: {done}");
         assert_eq!(stamp(root.at("gen/a.h")) == before, is_kept, "{options}");
         assert_eq!(stamp(root.at("gen/a.h")).0, before.0, "its content is left alone");
+    }
+}
+
+#[test]
+fn plain_commands_keep_what_a_transaction_would_keep() {
+    for (line, is_direct, is_kept) in [
+        ("cp same f", true, true),
+        ("cp other f", true, false),
+        ("cp -r same f", true, true),
+        ("echo x > f", true, true),
+        ("echo y > f", true, false),
+        ("printf 'x\\n' > f", true, true),
+        ("install -m 644 same f", true, true),
+        ("mv same f", true, true),
+        ("mv other f", true, false),
+        ("rm -f f && cp same f", false, true),
+        ("mv f g; cp same f", false, true),
+        ("ln -f same f", false, true),
+        ("cp other h && rm f", true, false),
+        ("cp same other", true, true),
+    ] {
+        for line in [line.to_owned(), format!("{{ {line}; }}")] {
+            let root = root_with(&format!("all: ; @{line}\n"));
+            for (name, content) in [("same", "x\n"), ("f", "x\n"), ("other", "y\n")] {
+                root.write(name, content);
+            }
+            let before = root.at("f").symlink_metadata().unwrap();
+            let done = make(&root, "--unchanged keep");
+            assert!(done.succeeded(), "{line}: {done}");
+            let after = root.at("f").symlink_metadata().ok();
+            let kept = |meta: &std::fs::Metadata| (meta.ino(), meta.mtime(), meta.mtime_nsec());
+            assert_eq!(after.as_ref().map(kept) == Some(kept(&before)), is_kept, "{line}");
+            let direct = root.run("report").ok().contains("1 direct");
+            assert_eq!(direct, is_direct && !line.starts_with('{'), "{line}");
+        }
     }
 }

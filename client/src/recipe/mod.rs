@@ -15,6 +15,8 @@ use std::{
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
 };
 
+use onewriter_tree::Pattern;
+
 use crate::{
     command::Given,
     context::Context,
@@ -78,16 +80,22 @@ pub(crate) fn run(arguments: Vec<OsString>) -> i32 {
 }
 
 /// Has a recipe of a few plain commands done by the daemon, in one request; its exit code. `None` if
-/// it takes a shell, or files are to be kept by pattern, which only a commit does.
+/// it takes a shell.
 fn without_a_shell(words: &Words, context: &mut Context) -> Option<Result<i32, Failure>> {
-    if env::var_os(KEEP).is_some_and(|patterns| !patterns.is_empty()) {
-        return None;
-    }
     let ([shell], flags) = words.shell.split_at_checked(words.shell_length)? else { return None };
     // One that could not be executed is make's to complain about.
     let is_there = shell.as_bytes().starts_with(b"/")
         && rustix::fs::access(shell, rustix::fs::Access::EXEC_OK).is_ok();
-    is_there.then(|| crate::simple::simple(words.recipe.as_bytes(), shell, flags, context))?
+    let keep: Vec<_> = kept().into_iter().map(Pattern::new).collect();
+    is_there
+        .then(|| crate::simple::simple(words.recipe.as_bytes(), shell, flags, &keep, context))?
+}
+
+/// Patterns of the files that keep their time where they are made again as they were.
+fn kept() -> Vec<Vec<u8>> {
+    let patterns = env::var_os(KEEP).unwrap_or_default();
+    let patterns = patterns.as_bytes().split(|b| b.is_ascii_whitespace());
+    patterns.filter(|pattern| !pattern.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
 /// `$(SHELL)` in a recipe is this program: where it got into files that are made, they would need

@@ -8,7 +8,7 @@ use std::{
 
 use onewriter_proto::v1::{OnConflict, TransactionCommit, Unchanged};
 
-use super::{KEEP, NAME, ON_CONFLICT, choice::Chosen, real_shells, words::Words};
+use super::{NAME, ON_CONFLICT, choice::Chosen, kept, real_shells, words::Words};
 use crate::{
     context::{TRANSACTION, transaction},
     failure::Failure,
@@ -38,8 +38,6 @@ pub(super) fn run(own: &OsStr, words: &Words, chosen: Chosen) -> Result<Option<E
 
 fn wish(words: &Words, wait: std::time::Duration) -> Result<Wish, Failure> {
     let wait_ms = wait.as_millis().try_into().unwrap_or(u64::MAX);
-    let patterns = env::var_os(KEEP).unwrap_or_default();
-    let patterns = patterns.as_bytes().split(|b| b.is_ascii_whitespace());
     Ok(Wish {
         verb: NAME,
         line: words.recipe.to_string_lossy().into_owned(),
@@ -50,7 +48,7 @@ fn wish(words: &Words, wait: std::time::Duration) -> Result<Wish, Failure> {
         commit: TransactionCommit {
             // make goes by times: what a recipe has made is as new as its end.
             unchanged: Unchanged::Touch.into(),
-            keep: patterns.filter(|p| !p.is_empty()).map(<[u8]>::to_vec).collect(),
+            keep: kept(),
             on_conflict: on_conflict()?.into(),
             wait_ms,
             ..TransactionCommit::default()

@@ -3,10 +3,11 @@
 use std::io::Write as _;
 
 use onewriter_proto::v1::{PublishStaged, mutation::Kind as Mutation};
-use onewriter_tree::{Error, Reason, Tree};
+use onewriter_tree::{Error, Pattern, Reason, Tree};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
+    keep,
     line::Command,
     plan::{Act, Deed, Plan},
     speech,
@@ -21,6 +22,8 @@ pub(super) struct Line<'a> {
     /// A command that fails ends it.
     pub(super) exits: bool,
     pub(super) umask: u32,
+    /// Files that keep their time where they stay as they were.
+    pub(super) keep: &'a [Pattern],
 }
 
 /// Does a line; its exit code. `None`, before anything is done, if it is not simple.
@@ -36,7 +39,9 @@ pub(super) fn line(
 
 fn plan(line: &Line<'_>, first: usize, status: i32, place: &Place, here: &[u8]) -> Option<Plan> {
     let world = World::new(place.root(), here)?;
-    Plan::of(line.commands, first, status, line.exits, world, line.umask)
+    let mut plan = Plan::of(line.commands, first, status, line.exits, world, line.umask)?;
+    keep::keep(&mut plan.deeds, line.keep)?;
+    Some(plan)
 }
 
 fn carry_out(

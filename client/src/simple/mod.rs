@@ -7,6 +7,7 @@
 //! request ([`carry`]).
 
 mod carry;
+mod keep;
 mod line;
 mod node;
 mod options;
@@ -20,6 +21,8 @@ mod world;
 
 use std::ffi::{OsStr, OsString};
 
+use onewriter_tree::Pattern;
+
 use self::{
     carry::Line,
     line::{Command, Joint},
@@ -31,11 +34,13 @@ pub(crate) use self::{
 use crate::{context::Context, failure::Failure};
 
 /// Does a recipe as `SHELL FLAGS RECIPE` would, in the working directory; its exit code. `None` if it
-/// is not simple: then nothing was done, and the shell shall do it.
+/// is not simple: then nothing was done, and the shell shall do it. Files at paths of the patterns
+/// `keep` keep their time where they stay as they were.
 pub(crate) fn simple(
     recipe: &[u8],
     shell: &OsStr,
     flags: &[OsString],
+    keep: &[Pattern],
     context: &mut Context,
 ) -> Option<Result<i32, Failure>> {
     let exits = shell::exits_on_failure(shell, flags)?;
@@ -43,7 +48,7 @@ pub(crate) fn simple(
     if !tools::are_known(&commands) || !shell::is_usual() {
         return None;
     }
-    run(&commands, exits, context)
+    run(&commands, exits, keep, context)
 }
 
 /// Does one command as the tool of its name would; as [`simple`].
@@ -51,16 +56,21 @@ pub(crate) fn command(words: Vec<Vec<u8>>, context: &mut Context) -> Option<Resu
     if !shell::is_usual() {
         return None;
     }
-    run(&[Command { words, into: None, joint: Joint::Always }], false, context)
+    run(&[Command { words, into: None, joint: Joint::Always }], false, &[], context)
 }
 
-fn run(commands: &[Command], exits: bool, context: &mut Context) -> Option<Result<i32, Failure>> {
+fn run(
+    commands: &[Command],
+    exits: bool,
+    keep: &[Pattern],
+    context: &mut Context,
+) -> Option<Result<i32, Failure>> {
     // Without a daemon, nobody could do several things in one step.
     if context.is_direct() {
         return None;
     }
     let server = context.server().ok()?;
-    let line = Line { commands, exits, umask: context.umask() };
+    let line = Line { commands, exits, umask: context.umask(), keep };
     let done = carry::line(&line, context, &server);
     if done.is_none() {
         // For whoever does it now.

@@ -38,7 +38,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     };
     let (shell, flags) = (setting("shell", "/bin/sh"), [setting("flags", "-c")]);
     let recipe = given.operands[0].as_encoded_bytes();
-    match simple(recipe, &shell, &flags, context) {
+    match simple(recipe, &shell, &flags, &[], context) {
         Some(status) => {
             context.ending = Ending::Exit(status?);
             Ok(())
