@@ -33,7 +33,7 @@ class Project:
     steps: tuple = (Make(),)
     needs: tuple = ()  # Debian packages, beside make, gcc and dpkg-dev; `a|b`: one of them
     package: str = ""  # if it is not the name
-    # Pattern of a path -> why the file may differ from one build to the next.
+    # Pattern of a path -> why the content may differ from one build to the next.
     excepted: dict = field(default_factory=dict)
 
     @property
@@ -45,10 +45,14 @@ def installed(directory="{here}/_root"):
     return Make(("install", f"DESTDIR={directory}"))
 
 
+# Of libcurl's development packages a machine has one or another: without. Without optimisation, as CPython.
+GIT = ("prefix=/usr", "NO_CURL=1", "CFLAGS=-O0")
+
 # CPython says `make -j4 regen-all` itself (bpo-42398). In 3.11.2 a parser generator's temporary file
 # is read by another generator (python/cpython#110429): there, plain make may fail.
 CPYTHON = {
-    "prepare": (("./configure", "--with-pydebug=no"),),
+    # Without optimisation: nothing of what is tried depends on it, and it is half of the time.
+    "prepare": (("./configure", "OPT=-DNDEBUG -fwrapv -O0", "PYTHON_FOR_REGEN=/usr/bin/python3"),),
     "steps": (Make(), Repeat(("regen-all",))),
     "needs": ("zlib1g-dev", "libffi-dev", "libssl-dev", "libbz2-dev", "liblzma-dev", "libsqlite3-dev",
               "libreadline-dev", "python3"),
@@ -63,6 +67,8 @@ PROJECTS = {project.name: project for project in (
             ("mkdir", "debian/libtool"),
             ("cp", "debian/configure.ac", "debian/libtool/"),
             ("sh", "-c", "cd debian/libtool && LIBTOOLIZE='libtoolize -i' autoreconf -f -i && ./configure"),
+            ("cp", "doc/lua.1", "doc/lua5.4.1"),
+            ("cp", "doc/luac.1", "doc/luac5.4.1"),
             ("sh", "-c", "echo '#define DEB_HOST_MULTIARCH \"lib\"' > src/lua5.4-deb-multiarch.h"),
         ),
         steps=(Make(("linux-readline", "LIBTOOL={here}/debian/libtool/libtool")),
@@ -75,8 +81,9 @@ PROJECTS = {project.name: project for project in (
     Project("bash", "bookworm", (("./configure",),), (Make(), installed()), ("bison", "libncurses-dev")),
     Project("busybox", "bookworm", (("make", "defconfig"),), (Make(), Make(("install",)))),
     Project("sqlite3", "bookworm", (("./configure",),), (Make(), installed()), ("tcl-dev", "libreadline-dev")),
-    Project("git", "bookworm", steps=(Make(("prefix=/usr",)), Make(("install", "prefix=/usr", "DESTDIR={here}/_root"))),
-            needs=("zlib1g-dev", "libssl-dev", "libexpat1-dev", "gettext", "tcl", "perl", "python3")),
+    Project("git", "bookworm", steps=(Make(GIT), Make(("install", *GIT, "DESTDIR={here}/_root"))),
+            needs=("zlib1g-dev", "libssl-dev", "libexpat1-dev", "gettext", "tcl", "perl", "python3"),
+            excepted={"templates/boilerplates.made": "a stamp, made by `date >$@`"}),
     Project("python3.11", "bookworm", **CPYTHON),
     Project("python3.9", "bullseye", **CPYTHON),
 )}

@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -84,16 +84,17 @@ def archive_without_times(content):
 
 
 def compare(expected, found, excepted=None):
-    """The differences between two scans, but for files that are excepted by pattern."""
+    """The differences between two scans, but for the contents of files that are excepted by pattern."""
     def is_excepted(path):
         return any(fnmatchcase(path, pattern) for pattern in excepted or {})
 
     differences = []
     for path in sorted(expected.keys() | found.keys()):
         first, second = expected.get(path), found.get(path)
-        if first == second or is_excepted(path):
-            continue
-        differences.append(Difference(path, in_words(first, second)))
+        if first and second and is_excepted(path):
+            first = replace(first, content=second.content)
+        if first != second:
+            differences.append(Difference(path, in_words(first, second)))
     return differences
 
 
