@@ -180,9 +180,9 @@ def check(status, output, way, step):
         raise Failed(f"'{' '.join([way, *step.arguments])}' failed ({status})", output)
 
 
-def differences(project, first, second):
+def differences(first, second, excepted):
     """In what the trees of two builds differ, and what make would do in them."""
-    found = compare(first.tree, second.tree, project.excepted)
+    found = compare(first.tree, second.tree, excepted)
     for line in sorted(first.undone ^ second.undone):
         which = "first" if line in first.undone else "second"
         found.append(Difference("make -n", f"would do only in the {which}: {line[:200]}"))
