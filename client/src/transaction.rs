@@ -53,8 +53,13 @@ pub(crate) struct Wish {
 /// What a transaction does.
 pub(crate) trait Filling {
     /// Fills the directory of the transaction `name`. Called again after a conflict, with another
-    /// name. What does not end well is given up.
+    /// name. What does not end well is given up, unless it [stays](Self::stays).
     fn fill(&mut self, name: &str) -> Result<Ended, Failure>;
+
+    /// Whether what it did stays, although it ended in this way, which is not well.
+    fn stays(&self, _ending: Ending) -> bool {
+        false
+    }
 }
 
 /// Fills a transaction, and has it committed if that went well; again after conflicts.
@@ -156,7 +161,7 @@ impl Transaction<'_> {
         loop {
             // A failure ends the call, and with it the transaction.
             let ended = self.filling.fill(&name).map_err(Stop::Failed)?;
-            if !ended.ending.is_success() {
+            if !ended.ending.is_success() && !self.filling.stays(ended.ending) {
                 self.abandon(call, ended.ending);
                 return Ok(Talked::Ended(ended.ending, None));
             }
@@ -165,7 +170,7 @@ impl Transaction<'_> {
                     "the command left processes running in the background; what they write from now on is not kept"
                 ));
             }
-            match self.commit(call, ended.background)? {
+            match self.commit(call, ended)? {
                 Verdict::Committed(committed) => {
                     return Ok(Talked::Ended(ended.ending, Some(committed)));
                 }
@@ -177,10 +182,12 @@ impl Transaction<'_> {
         }
     }
 
-    fn commit(&self, call: &mut Call<'_, Socket>, copy: bool) -> Result<Verdict, Stop> {
+    fn commit(&self, call: &mut Call<'_, Socket>, ended: Ended) -> Result<Verdict, Stop> {
         call.set_timeout(Some(self.wish.wait + COMMIT));
+        let (copy, exit_code) = (ended.background, ended.ending.code());
+        let commit = TransactionCommit { copy, exit_code, ..self.wish.commit.clone() };
         // Until this has gone, nothing can have happened.
-        send(call, Out::Commit(TransactionCommit { copy, ..self.wish.commit.clone() }))?;
+        send(call, Out::Commit(commit))?;
         let mut changes = Vec::new();
         loop {
             match receive(call) {

@@ -73,9 +73,9 @@ fn small_recipes(setup: &Setup, what: &str, recipes: usize, line: fn(usize) -> S
 /// What is compiled after a generator has made all headers again as they were.
 fn unchanged_headers(setup: &Setup) {
     const MAKEFILE: &str = "\
-all: $(patsubst %,o%.o,$(NUMBERS))
-o%.o: u%.c h%.h; @echo compiles $@ && gcc -O1 -c $< -o $@
-h%.h: stamp ;
+all: $(NUMBERS:%=o%.o)
+$(NUMBERS:%=o%.o): o%.o: u%.c h%.h; @echo compiles $@ && gcc -O1 -c $< -o $@
+$(NUMBERS:%=h%.h): stamp ;
 stamp: grammar
 \tfor n in $(NUMBERS); do printf '#define H%d %d\\n' $$n $$n > h$$n.h; done
 \ttouch $@

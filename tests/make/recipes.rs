@@ -58,6 +58,27 @@ fn a_recipe_that_fails_leaves_no_trace() {
 }
 
 #[test]
+fn what_a_line_has_done_whose_failure_make_ignores_stays() {
+    let mut equal = Equal::default();
+    let part = "test -n '$(X)' || { echo $@ > half; rm src; false; }";
+    let then = "@cat half; ls";
+    for (name, makefile, arguments) in [
+        ("-", format!("a:\n\t-{part}\n\t{then}\n"), &[][..]),
+        ("the last line", format!("all: a\n\t{then}\na: ; @-{part}\n"), &[]),
+        ("a variable before it", format!("Q=@\na:\n\t$(Q)-{part}\n\t{then}\n"), &[]),
+        ("an included makefile", "include more\n".into(), &[]),
+        (".IGNORE", format!(".IGNORE: a\na:\n\t{part}\n\t{then}\n"), &[]),
+        ("-i", format!("a:\n\t{part}\n\t{then}\n"), &["-i"]),
+        ("a makefile below", "all: ; $(MAKE) -C sub -f own\n".into(), &[]),
+    ] {
+        let own = format!("a:\n\t-{part}\n\t{then}\n");
+        let files = &[("Makefile", &*makefile), ("src", ""), ("more", &own), ("sub/own", &own)];
+        equal.case(name, Case { files, arguments, ..Case::default() });
+    }
+    equal.hold();
+}
+
+#[test]
 fn what_make_deletes_on_an_error_it_deletes() {
     let mut equal = Equal::default();
     let lines = "a: src\n\t@cat src > $@\n\t@false\n";

@@ -4,6 +4,7 @@
 //! one is run as without onewriter: this process becomes that shell.
 
 mod choice;
+mod ignored;
 mod simple;
 mod transaction;
 mod unwrapped;

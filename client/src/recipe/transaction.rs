@@ -8,7 +8,7 @@ use std::{
 
 use onewriter_proto::v1::{OnConflict, TransactionCommit, Unchanged};
 
-use super::{NAME, ON_CONFLICT, choice::Chosen, kept, real_shells, words::Words};
+use super::{NAME, ON_CONFLICT, choice::Chosen, ignored, kept, real_shells, words::Words};
 use crate::{
     context::{TRANSACTION, transaction},
     failure::Failure,
@@ -26,7 +26,7 @@ pub(super) fn run(own: &OsStr, words: &Words, chosen: Chosen) -> Result<Option<E
     let server = Server::Root(place);
     let Server::Root(place) = &server else { unreachable!("made so") };
     let command = words.command();
-    let mut recipe = Recipe { own, place, command: &command, refused: false };
+    let mut recipe = Recipe { own, place, words, command: &command, refused: false };
     let done = transact(&mut context, &server, &wish, &mut recipe);
     if recipe.refused {
         return Ok(None);
@@ -74,11 +74,17 @@ struct Recipe<'a> {
     /// What this program was called.
     own: &'a OsStr,
     place: &'a Place,
+    words: &'a Words,
     command: &'a [OsString],
     refused: bool,
 }
 
 impl Filling for Recipe<'_> {
+    /// make goes on as if it had not failed, and so finds what it would have left.
+    fn stays(&self, ending: Ending) -> bool {
+        matches!(ending, Ending::Exit(_)) && ignored::is_ignored(self.words)
+    }
+
     fn fill(&mut self, name: &str) -> Result<Ended, Failure> {
         let sandboxed = Sandbox::new(self.place.root(), name, &self.place.stand()?)
             .map_err(|(step, errno)| StartError::Sandbox { step, errno })

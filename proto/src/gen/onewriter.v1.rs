@@ -3135,6 +3135,9 @@ pub struct TransactionCommit {
     /// a name, `%` for any. One without a slash is of a name in any directory, else of the whole path.
     #[prost(bytes = "vec", repeated, tag = "8")]
     pub keep: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// How its command ended, where what a failed one did is to stay; as in TransactionAbandon.
+    #[prost(int32, tag = "9")]
+    pub exit_code: i32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransactionAbandon {
@@ -4467,7 +4470,7 @@ impl RecipeHow {
 #[repr(i32)]
 pub enum RecipeOutcome {
     Done = 0,
-    /// Its command did; of a wrapped one nothing has happened.
+    /// Its command did; of a wrapped one nothing has happened, unless make ignores that it failed.
     Failed = 1,
     /// It was at odds with others, and nothing of it has happened.
     Conflicted = 2,

@@ -146,6 +146,7 @@ impl Call {
         to: &Sender<TransactResponse>,
     ) -> Result<Out, Status> {
         let (report, may_rerun) = (commit.report, commit.on_conflict() == OnConflict::Rerun);
+        let exit_code = commit.exit_code;
         let terms = terms(commit).map_err(status)?;
         match underway.commit(terms).await {
             Ok(committed) => {
@@ -153,7 +154,9 @@ impl Call {
                     tell(&committed.changes, to).await?;
                 }
                 self.after.clear();
-                self.end_recipe(RecipeOutcome::Done, 0);
+                let failed = exit_code != 0;
+                let outcome = if failed { RecipeOutcome::Failed } else { RecipeOutcome::Done };
+                self.end_recipe(outcome, exit_code);
                 Ok(Out::Committed(summary(committed)))
             }
             Err(NotCommitted::Conflicted(conflicts, _)) if may_rerun => {

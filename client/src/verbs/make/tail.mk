@@ -9,6 +9,9 @@ override ONEWRITER_TAIL := $(ONEWRITER_TOOLS)/tail.mk
 MAKEFILE_LIST := $(if $(filter-out $(ONEWRITER_TAIL),$(MAKEFILE_LIST)),$(subst $(ONEWRITER_NONE) $(ONEWRITER_TAIL),,$(MAKEFILE_LIST)))
 override ONEWRITER_GOAL := $(.DEFAULT_GOAL)
 $(ONEWRITER_TAIL): ;
+# Where the line of a failed recipe stands. Lists of dependencies have none, and may be many.
+override ONEWRITER_MAKEFILES := $(wordlist 1,256,$(filter-out %.d %.dep %.cmd %.P %.Po %.Plo,$(MAKEFILE_LIST)))
+export ONEWRITER_MAKEFILES
 .DEFAULT_GOAL := $(ONEWRITER_GOAL)
 
 override define ONEWRITER_LINE

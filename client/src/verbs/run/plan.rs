@@ -79,6 +79,7 @@ impl Plan {
                 copy: false,
                 report: verbose || context.is_json(),
                 wait_ms: millis(wait),
+                exit_code: 0,
             },
         };
         Ok(Self { words, isolation: isolation(given, &outputs)?, wish, outputs })
