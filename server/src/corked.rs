@@ -2,21 +2,33 @@
 //!
 //! HTTP/2 flushes its settings, their acknowledgement and an answer one by one, and each flush is
 //! a system call that wakes the client. A client that makes one request is best woken once: a
-//! flush is put off until the tasks that are ready have run, among them the one that answers.
+//! flush is put off until the tasks that are ready have run, among them the one that answers. What
+//! HTTP/2 says before the first answer, which is of no use to such a client, waits for that a little.
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::UnixStream,
+    time::{Sleep, sleep},
 };
 
 /// More than this is written as it comes, in bytes: content has no use for waiting.
 const LARGE: usize = 4096;
+
+/// How long a greeting waits for an answer. Clients of other makes wait for it before they ask.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// The size of the header of an HTTP/2 frame, and the types of frames that are no part of an answer
+/// (RFC 9113, 4.1 and 6).
+const HEADER: usize = 9;
+const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
 
 /// The socket.
 #[derive(Debug)]
@@ -26,11 +38,23 @@ pub(crate) struct Corked {
     waiting: Vec<u8>,
     /// Whether a flush was put off already.
     put_off: bool,
+    /// Until the greeting is sent.
+    greeting: Greeting,
+}
+
+/// What a connection begins with.
+#[derive(Debug)]
+enum Greeting {
+    /// Nothing was sent yet.
+    Due,
+    /// It waits for an answer to go with.
+    Waits(Pin<Box<Sleep>>),
+    Sent,
 }
 
 impl Corked {
     pub(crate) fn new(socket: UnixStream) -> Self {
-        Self { socket, waiting: Vec::new(), put_off: false }
+        Self { socket, waiting: Vec::new(), put_off: false, greeting: Greeting::Due }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -47,8 +71,30 @@ impl Corked {
         }
         self.waiting.clear();
         self.put_off = false;
+        self.greeting = Greeting::Sent;
         Poll::Ready(Ok(()))
     }
+
+    /// Whether only a greeting waits, whose time has not come. Then [`Corked::poll_read`] sends it, as
+    /// nobody else would: a flush that is not done keeps a connection from hearing what is asked.
+    fn holds_greeting(&mut self) -> bool {
+        if matches!(self.greeting, Greeting::Due) && is_greeting(&self.waiting) {
+            self.greeting = Greeting::Waits(Box::pin(sleep(PATIENCE)));
+        }
+        matches!(self.greeting, Greeting::Waits(_)) && is_greeting(&self.waiting)
+    }
+}
+
+/// Whether all frames are of those that come before any answer.
+fn is_greeting(mut frames: &[u8]) -> bool {
+    while let Some((&[a, b, c, kind, ..], _)) = frames.split_first_chunk::<HEADER>() {
+        if !matches!(kind, SETTINGS | WINDOW_UPDATE) {
+            return false;
+        }
+        let size = HEADER + u32::from_be_bytes([0, a, b, c]) as usize;
+        frames = frames.get(size..).unwrap_or_default();
+    }
+    frames.is_empty()
 }
 
 impl AsyncRead for Corked {
@@ -57,6 +103,12 @@ impl AsyncRead for Corked {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Greeting::Waits(patience) = &mut self.greeting
+            && patience.as_mut().poll(cx).is_ready()
+            && let Poll::Ready(Err(error)) = self.poll_send(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
         Pin::new(&mut self.socket).poll_read(cx, into)
     }
 }
@@ -89,7 +141,7 @@ impl AsyncWrite for Corked {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() || self.holds_greeting() {
             return Poll::Ready(Ok(()));
         }
         if !std::mem::replace(&mut self.put_off, true) {
@@ -103,5 +155,57 @@ impl AsyncWrite for Corked {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const GREETING: [u8; 2 * HEADER] =
+        [0, 0, 0, SETTINGS, 0, 0, 0, 0, 0, 0, 0, 0, SETTINGS, 1, 0, 0, 0, 0];
+    const ANSWER: [u8; HEADER] = [0, 0, 0, 1, 5, 0, 0, 0, 1];
+
+    fn pair() -> (Corked, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Corked::new(ours), theirs)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_greeting_goes_with_the_first_answer() {
+        let (mut ours, theirs) = pair();
+        ours.write_all(&GREETING).await.unwrap();
+        ours.flush().await.unwrap();
+        let mut seen = [0; 64];
+        assert_eq!(theirs.try_read(&mut seen).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        for expected in [[&GREETING[..], &ANSWER].concat(), ANSWER.to_vec()] {
+            ours.write_all(&ANSWER).await.unwrap();
+            ours.flush().await.unwrap();
+            theirs.readable().await.unwrap();
+            let size = theirs.try_read(&mut seen).unwrap();
+            assert_eq!(seen[..size], expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_greeting_does_not_wait_for_ever() {
+        let (mut ours, mut theirs) = pair();
+        ours.write_all(&GREETING).await.unwrap();
+        ours.flush().await.unwrap();
+        let hears = tokio::spawn(async move { ours.read_u8().await });
+        let mut seen = GREETING;
+        let read = tokio::time::timeout(60 * PATIENCE, theirs.read_exact(&mut seen)).await;
+        assert_eq!(read.expect("it comes").unwrap(), GREETING.len());
+        theirs.write_all(b"x").await.unwrap();
+        assert_eq!(hears.await.unwrap().unwrap(), b'x');
+    }
+
+    #[test]
+    fn a_greeting_is_told_from_an_answer() {
+        assert!(is_greeting(&GREETING) && is_greeting(&[0, 0, 1, WINDOW_UPDATE, 0, 0, 0, 0, 0, 7]));
+        assert!(!is_greeting(&[&GREETING[..], &ANSWER].concat()));
+        assert!(!is_greeting(&GREETING[..5]));
     }
 }

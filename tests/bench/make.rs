@@ -11,18 +11,18 @@ use crate::support::{Root, Setup, median, row, time};
 
 const RECIPES: usize = 2000;
 const HEADERS: usize = 100;
-const JOBS: &str = "-j2";
+
+/// On two cores: make waits for its recipe, both have something to do, and there is always more.
+const JOBS: [&str; 3] = ["-j1", "-j2", "-j4"];
 
 pub(crate) fn figures(setup: &Setup) {
     let recipes = if setup.quick { RECIPES / 10 } else { RECIPES };
-    small_recipes(setup, &format!("{recipes} recipes of one command"), recipes, one_command, 0.6);
-    small_recipes(
-        setup,
-        &format!("{recipes} of three, joined by &&"),
-        recipes,
-        three_commands,
-        0.3,
-    );
+    for jobs in JOBS {
+        let what = format!("{recipes} recipes of one command, {jobs}");
+        small_recipes(setup, &what, jobs, recipes, one_command, 0.6);
+        let what = format!("{recipes} of three, joined by &&, {jobs}");
+        small_recipes(setup, &what, jobs, recipes, three_commands, 0.3);
+    }
     unchanged_headers(setup);
 }
 
@@ -45,7 +45,14 @@ fn three_commands(n: usize) -> String {
 }
 
 /// A build of recipes that need no compiler, each time into a directory of its own.
-fn small_recipes(setup: &Setup, what: &str, recipes: usize, line: fn(usize) -> String, most: f64) {
+fn small_recipes(
+    setup: &Setup,
+    what: &str,
+    jobs: &str,
+    recipes: usize,
+    line: fn(usize) -> String,
+    most: f64,
+) {
     let root = Root::new(setup, "process");
     let mut makefile = String::from("all:");
     (0..recipes).for_each(|n| write!(makefile, " r{n}").expect("memory"));
@@ -54,7 +61,7 @@ fn small_recipes(setup: &Setup, what: &str, recipes: usize, line: fn(usize) -> S
     fs::write(root.path().join("Makefile"), makefile).expect("a Makefile");
     fs::write(root.path().join("source"), "source\n").expect("a source");
     let mut times: [Vec<Duration>; 2] = Default::default();
-    for round in 0..setup.rounds(9) {
+    for round in 0..setup.rounds(5) {
         for (which, times) in times.iter_mut().enumerate() {
             let out = format!("out{which}.{round}");
             let moved = root.path().join(&out).join("moved");
@@ -62,7 +69,7 @@ fn small_recipes(setup: &Setup, what: &str, recipes: usize, line: fn(usize) -> S
             for n in (3..recipes).step_by(5) {
                 fs::write(moved.join(n.to_string()), "").expect("a file");
             }
-            let mut command = make(&root, which == 0);
+            let mut command = make(&root, which == 0, jobs);
             times.push(time(command.arg(format!("OUT={out}"))));
         }
     }
@@ -93,8 +100,10 @@ stamp: grammar
         let build = || {
             fs::write(root.path().join("grammar"), "").expect("a grammar");
             let begun = Instant::now();
-            let done =
-                make(&root, ours).stderr(Stdio::inherit()).output().expect("make can be run");
+            let done = make(&root, ours, JOBS[1])
+                .stderr(Stdio::inherit())
+                .output()
+                .expect("make can be run");
             assert!(done.status.success(), "make {}", done.status);
             let compiled = String::from_utf8_lossy(&done.stdout).matches("compiles o").count();
             (compiled, begun.elapsed())
@@ -112,11 +121,11 @@ stamp: grammar
     );
 }
 
-fn make(root: &Root, ours: bool) -> Command {
+fn make(root: &Root, ours: bool, jobs: &str) -> Command {
     let mut command = match ours {
         true => root.command(&["make", "--quiet", "--unchanged", "keep"]),
         false => Command::new("make"),
     };
-    command.arg(JOBS).current_dir(root.path()).stdin(Stdio::null());
+    command.arg(jobs).current_dir(root.path()).stdin(Stdio::null());
     command
 }
