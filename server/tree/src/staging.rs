@@ -89,17 +89,17 @@ impl Staging {
     }
 
     /// From now on, what [`Staging::create_own`] makes is spread over directories that lie far from
-    /// each other on the disk. A publish that replaces a file makes one inode and frees another, and
-    /// ext4 passes over those freed in the last minute one by one, in the block group of the
-    /// directory: a publish takes 25 us where those are spread, and 80 to 320 where they are not.
+    /// each other on the disk, where the filesystem is one that has use for that. A publish that
+    /// replaces a file makes one inode and frees another, and ext4 passes over those freed in the
+    /// last minute one by one, in the block group of the directory: a publish takes 25 us where those
+    /// are spread, and 80 to 320 where they are not.
     ///
     /// For the daemon, which lives long: the next one deletes the directories.
     pub fn spread(&self) -> Result<(), Errno> {
         // By this flag, ext4 places each directory below in a block group of its own, and so also
         // what transactions write. Other filesystems do not know it.
-        if let Ok(flags) = ioctl_getflags(&self.dir) {
-            let _ = ioctl_setflags(&self.dir, flags | IFlags::TOPDIR);
-        }
+        let flags = ioctl_getflags(&self.dir)?;
+        ioctl_setflags(&self.dir, flags | IFlags::TOPDIR)?;
         let bay = || {
             let name = self.name("b-");
             mkdirat(&self.dir, &*name, Mode::RWXU)?;

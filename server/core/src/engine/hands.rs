@@ -71,7 +71,7 @@ impl Hands {
         let sweeper = Sweeper::new(Arc::clone(&tree))?;
         sweeper.recover()?;
         if let Err(errno) = tree.staging().spread() {
-            tracing::debug!(cause = %errno, "staging stays one directory");
+            tracing::debug!(cause = %errno, "staging is one directory");
         }
         let pool = Pool::growing("mutate", THREADS, MOST_THREADS)?;
         Ok(Self { tree, pool, sync, books, calm: Arc::default(), sweeper })
