@@ -79,6 +79,12 @@ impl<'a> Command<'a> {
         self
     }
 
+    /// Sets these variables, too.
+    #[must_use]
+    pub fn variables(self, variables: impl IntoIterator<Item = (&'static str, OsString)>) -> Self {
+        variables.into_iter().fold(self, |command, (name, value)| command.variable(name, value))
+    }
+
     /// Starts it, and from then on takes this process's signals to pass them on.
     ///
     /// # Errors

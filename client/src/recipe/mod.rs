@@ -141,10 +141,7 @@ fn become_shell(mut arguments: Vec<OsString>) -> i32 {
 
 /// Returns only where that fails, with the exit code. `own` is what this program was called.
 fn become_command(own: &OsStr, words: &[OsString]) -> i32 {
-    let mut command = Command::new(words);
-    for (name, value) in real_shells(own, &words[0]) {
-        command = command.variable(name, value);
-    }
+    let command = Command::new(words).variables(real_shells(own, &words[0]));
     match command.replace_this_process() {
         StartError::Execute(errno) => {
             // As make says it.

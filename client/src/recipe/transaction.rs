@@ -89,12 +89,10 @@ impl Filling for Recipe<'_> {
         let sandboxed = Sandbox::new(self.place.root(), name, &self.place.stand()?)
             .map_err(|(step, errno)| StartError::Sandbox { step, errno })
             .and_then(|sandbox| {
-                let mut command =
-                    Command::new(self.command).variable(TRANSACTION, transaction(name));
-                for (name, value) in real_shells(self.own, &self.command[0]) {
-                    command = command.variable(name, value);
-                }
-                command.start(Some(&sandbox))
+                Command::new(self.command)
+                    .variable(TRANSACTION, transaction(name))
+                    .variables(real_shells(self.own, &self.command[0]))
+                    .start(Some(&sandbox))
             });
         match sandboxed {
             Ok(running) => Ok(running.wait(None)),

@@ -17,11 +17,7 @@ pub(super) fn run(own: &OsStr, words: &Words, chosen: Chosen) -> Result<Option<E
     let Chosen { mut context, place } = chosen;
     let begun = Instant::now();
     let command = words.command();
-    let shells = real_shells(own, &command[0]);
-    let running = shells
-        .into_iter()
-        .fold(Command::new(&command), |command, (name, value)| command.variable(name, value))
-        .start(None);
+    let running = Command::new(&command).variables(real_shells(own, &command[0])).start(None);
     let ending = match running {
         Ok(running) => running.wait(None).ending,
         Err(StartError::Execute(_)) => return Ok(None),

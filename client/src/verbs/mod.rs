@@ -28,7 +28,12 @@ mod stop;
 mod top;
 mod touch;
 
-use crate::command::{Opt, Verb};
+use std::path::PathBuf;
+
+use crate::{
+    command::{Opt, Verb},
+    failure::Failure,
+};
 
 /// All of them, as the help lists them.
 pub(crate) const ALL: &[&Verb] = &[
@@ -58,6 +63,12 @@ pub(crate) const ALL: &[&Verb] = &[
     &stop::VERB,
     &completions::VERB,
 ];
+
+/// This program's own file.
+fn this_program() -> Result<PathBuf, Failure> {
+    let found = std::env::current_exe();
+    found.map_err(|e| Failure::Io(format!("this program itself cannot be found: {e}")))
+}
 
 /// As many operands as one likes.
 const MANY: usize = usize::MAX;

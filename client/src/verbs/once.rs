@@ -8,7 +8,7 @@ use onewriter_proto::v1::{
 };
 use onewriter_tree::Printable;
 
-use super::{MANY, lock::TTL};
+use super::{MANY, lock::TTL, this_program};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -162,9 +162,7 @@ fn once(
 
 /// The command as `onewriter run` runs it, with the options that mean something there.
 fn in_a_transaction(given: &Given, command: &[OsString]) -> Result<Vec<OsString>, Failure> {
-    let program = std::env::current_exe();
-    let program = program.map_err(|e| Failure::Io(format!("cannot find this program: {e}")))?;
-    let mut words = vec![OsString::from(program), "run".into()];
+    let mut words = vec![this_program()?.into(), "run".into()];
     for option in ["root", "server", "timeout", "build", "target", "lease", "output"] {
         for value in given.values(option) {
             words.extend([format!("--{option}").into(), value.to_owned()]);

@@ -1,6 +1,6 @@
 //! `onewriter shims`: links to the client, under the names of the tools that it stands in for.
 
-use std::{env, os::unix::ffi::OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 
 use onewriter_proto::v1::{Symlink, mutation::Kind};
 
@@ -30,9 +30,7 @@ the daemon do it; all else is done by the tool that PATH finds behind the links.
 };
 
 fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
-    let client = env::current_exe();
-    let client = client.map_err(|e| Failure::Io(format!("this program cannot be found: {e}")))?;
-    let target = client.into_os_string().into_vec();
+    let target = super::this_program()?.into_os_string().into_vec();
     let everything = || Place::everything().map(Server::Root);
     let dir = std::path::absolute(&given.operands[0])
         .map_err(|e| Failure::Io(format!("'{}': {e}", given.operands[0].display())))?;

@@ -15,7 +15,7 @@ use std::{
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use self::list::{Line, Mistake};
-use super::{cp, install, ln, mkdir, mv, publish, rm, run, touch};
+use super::{cp, install, ln, mkdir, mv, publish, rm, run, this_program, touch};
 use crate::{
     command::{COMMON, Given, Verb},
     context::{Context, is_inside_transaction},
@@ -79,9 +79,7 @@ fn batch(given: &Given, context: &mut Context) -> Result<(), Failure> {
 }
 
 fn ourselves() -> Result<Vec<OsString>, Failure> {
-    let program = std::env::current_exe();
-    let program = program.map_err(|e| Failure::Io(format!("cannot find this program: {e}")))?;
-    Ok(vec![program.into(), "batch".into()])
+    Ok(vec![this_program()?.into(), "batch".into()])
 }
 
 fn read(given: &Given) -> Result<Vec<u8>, Failure> {

@@ -194,8 +194,7 @@ fn command<'w>(
     tools: &Tools,
     variables: Vec<(&'static str, OsString)>,
 ) -> Command<'w> {
-    let command = Command::new(words).executing(make);
-    let command = variables.into_iter().fold(command, |c, (name, value)| c.variable(name, value));
+    let command = Command::new(words).executing(make).variables(variables);
     // Where it is set, make believes it.
     match env::var_os("MAKE") {
         Some(_) => command.variable("MAKE", tools.program()),

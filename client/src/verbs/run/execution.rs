@@ -81,10 +81,7 @@ impl<'a> Execution<'a> {
     ) -> Result<Running, StartError> {
         let (words, mut variables) = self.plan.command(paths);
         variables.extend(variable);
-        let command = variables
-            .into_iter()
-            .fold(Command::new(&words), |command, (name, value)| command.variable(name, value));
-        command.start(sandbox)
+        Command::new(&words).variables(variables).start(sandbox)
     }
 
     /// The kernel refused the overlay.

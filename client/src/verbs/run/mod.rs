@@ -128,8 +128,6 @@ impl<F: FnMut() -> Result<(), Failure>> Filling for Running<'_, F> {
 /// In a transaction already, the command's changes belong to that.
 fn become_the_command(plan: &Plan) -> Result<(), Failure> {
     let (words, variables) = plan.command(plan.outputs.iter().map(|o| o.typed.clone()).collect());
-    let command = variables
-        .into_iter()
-        .fold(Command::new(&words), |command, (name, value)| command.variable(name, value));
+    let command = Command::new(&words).variables(variables);
     Err(execution::cannot_execute(&plan.words[0], command.replace_this_process()))
 }

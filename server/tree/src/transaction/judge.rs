@@ -13,6 +13,7 @@ use rustix::{
 
 use super::{
     CommitTerms, Conflict, History, Report,
+    failed::Failed,
     plan::{How, Unit},
     upper::later,
     walk::{self, Contents, Entry, Folder, Kind, ctime, kind},
@@ -266,24 +267,6 @@ impl Judge<'_> {
                 self.verdict.links.insert(index, anchor.clone());
             }
         }
-    }
-}
-
-/// A failed system call, or one that is explained already.
-enum Failed {
-    Errno(Errno),
-    Error(Error),
-}
-
-impl From<Errno> for Failed {
-    fn from(errno: Errno) -> Self {
-        Self::Errno(errno)
-    }
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
     }
 }
 

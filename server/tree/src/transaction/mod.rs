@@ -8,6 +8,7 @@
 
 mod account;
 mod commit;
+mod failed;
 mod intent;
 mod judge;
 mod plan;

@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::xattr;
+use super::{failed::Failed, xattr};
 use crate::{
     error::Error,
     path::{RelPath, STATE_DIR, for_syscall},
@@ -197,7 +197,7 @@ impl Walk<'_> {
                 continue;
             }
             let stat = statat(&dir, &name[..], AtFlags::SYMLINK_NOFOLLOW)?;
-            let path = path.child(&name).map_err(Failed::Error)?;
+            let path = path.child(&name)?;
             match kind(&stat) {
                 FileType::Directory => directories.push((path, stat)),
                 other => self.entries.push(Entry {
@@ -213,18 +213,6 @@ impl Walk<'_> {
         }
         directories.reverse();
         Ok(directories)
-    }
-}
-
-/// Why a directory was not read: a system call, or a name in it that no path can hold.
-enum Failed {
-    Errno(Errno),
-    Error(Error),
-}
-
-impl From<Errno> for Failed {
-    fn from(errno: Errno) -> Self {
-        Self::Errno(errno)
     }
 }
 
