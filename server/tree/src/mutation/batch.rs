@@ -55,6 +55,12 @@ impl Mutation for Batch {
         done
     }
 
+    fn makes_name_in(&self) -> Option<&[u8]> {
+        let (first, others) = self.items.split_first()?;
+        let directory = first.makes_name_in()?;
+        others.iter().all(|item| item.makes_name_in() == Some(directory)).then_some(directory)
+    }
+
     /// Each is prepared only when those before it are done, since it may build on them.
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
         while let Some(item) = self.items.get_mut(self.next) {

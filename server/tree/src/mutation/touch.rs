@@ -50,6 +50,11 @@ impl Mutation for Touch {
         vec![Claim::exclusive(&mut self.path, Last::Follow)]
     }
 
+    fn makes_name_in(&self) -> Option<&[u8]> {
+        let (parent, _) = self.path.split().filter(|_| !self.no_create)?;
+        Some(parent)
+    }
+
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
         let shown = self.path.for_syscall();
         let fail = |errno| match errno {

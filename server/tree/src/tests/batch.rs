@@ -71,6 +71,16 @@ fn what_is_done_is_not_looked_at_again() {
 }
 
 #[test]
+fn names_are_made_in_one_directory_if_all_of_them_are() {
+    let of = |items| Batch::new("batch", items, false).makes_name_in().map(<[u8]>::to_vec);
+    assert_eq!(of(vec![boxed("d/a")]), Some(b"d".to_vec()));
+    assert_eq!(of(vec![boxed("a"), boxed("b")]), Some(Vec::new()));
+    assert_eq!(of(vec![boxed("d/a"), boxed("e/a")]), None);
+    assert_eq!(of(vec![boxed("d/a"), symbolic("d/l", "a")]), None);
+    assert_eq!(of(Vec::new()), None);
+}
+
+#[test]
 fn the_shortcut_is_all_or_nothing() {
     let root = Root::new();
     root.mkdir("a");
