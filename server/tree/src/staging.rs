@@ -131,7 +131,11 @@ impl Staging {
     /// The same for this process alone.
     pub fn create_own(self: &Arc<Self>) -> Result<Staged, Errno> {
         let bay = self.bays.get().map(|bays| NEXT.load(Ordering::Relaxed) as usize % bays.len());
-        self.create_in(bay, self.name(OUR_PREFIX))
+        match self.create_in(bay, self.name(OUR_PREFIX)) {
+            // Somebody has cleared staging.
+            Err(Errno::NOENT) if bay.is_some() => self.create_in(None, self.name(OUR_PREFIX)),
+            done => done,
+        }
     }
 
     fn create_in(self: &Arc<Self>, bay: Option<usize>, name: String) -> Result<Staged, Errno> {

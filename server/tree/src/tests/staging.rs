@@ -89,6 +89,8 @@ fn what_the_daemon_makes_is_spread() {
     let left = staging.leftovers(true).unwrap();
     left.iter().for_each(|name| staging.delete(name).unwrap());
     root.assert_staging_empty();
+    assert!(staging.create_own().unwrap().is_waiting());
+    root.assert_staging_empty();
 }
 
 #[test]
