@@ -98,11 +98,10 @@ fn a_daemon_that_is_killed_mid_stream_publishes_nothing() {
     assert_eq!(whole(&root), OLD);
 }
 
-/// Whether it has a file open that waits in staging, or has no name.
+/// Whether it has a file of its own open that waits in staging.
 fn holds_content(daemon: &Process) -> bool {
     let is_content = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("s-") || name.ends_with("(deleted)")
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"s-"))
     };
     daemon.descriptors().iter().any(|(_, path)| is_content(path))
 }
