@@ -78,10 +78,13 @@ impl Corked {
     /// Whether only a greeting waits, whose time has not come. Then [`Corked::poll_read`] sends it, as
     /// nobody else would: a flush that is not done keeps a connection from hearing what is asked.
     fn holds_greeting(&mut self) -> bool {
-        if matches!(self.greeting, Greeting::Due) && is_greeting(&self.waiting) {
+        if matches!(self.greeting, Greeting::Sent) || !is_greeting(&self.waiting) {
+            return false;
+        }
+        if let Greeting::Due = self.greeting {
             self.greeting = Greeting::Waits(Box::pin(sleep(PATIENCE)));
         }
-        matches!(self.greeting, Greeting::Waits(_)) && is_greeting(&self.waiting)
+        true
     }
 }
 

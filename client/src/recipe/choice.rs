@@ -10,7 +10,7 @@ use std::{
 use onewriter_tree::Pattern;
 use rustix::fs::{FileType, stat};
 
-use super::{UNSANDBOXED, UNWRAPPED, contains, context, words::Words};
+use super::{UNSANDBOXED, UNWRAPPED, between_blanks, contains, context, words::Words};
 use crate::{context::Context, failure::Failure, place::Place, verbs::make::TOOLS};
 
 /// How a recipe is to be run.
@@ -92,8 +92,7 @@ fn is_unwrapped(words: &Words, place: &Place) -> bool {
     let name = name.strip_prefix(b"./").unwrap_or(name);
     let below = PathBuf::from(place.directory()).join(OsStr::from_bytes(name));
     let below = below.strip_prefix(place.root()).map_or(&*below, Path::new);
-    let mut patterns = patterns.as_bytes().split(|b| b.is_ascii_whitespace());
-    patterns.any(|text| {
+    between_blanks(patterns.as_bytes()).any(|text| {
         let pattern = Pattern::new(text);
         pattern.matches(name) || pattern.matches(below.as_os_str().as_bytes())
     })

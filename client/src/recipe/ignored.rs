@@ -5,13 +5,9 @@
 //! in the makefiles. There it has variables in it, which are not known here and may be anything. Of all
 //! lines that it may have been, the one that has most letters of it decides.
 
-use std::{
-    env, fs,
-    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
-    path::Path,
-};
+use std::{env, ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path};
 
-use super::words::Words;
+use super::{between_blanks, words::Words};
 
 /// The makefiles, with spaces between them, relative to where make stands (`tail.mk`).
 const MAKEFILES: &str = "ONEWRITER_MAKEFILES";
@@ -21,18 +17,17 @@ pub(super) fn is_ignored(words: &Words) -> bool {
     if ignores_all() {
         return true;
     }
-    let names = env::var_os(MAKEFILES).unwrap_or_default().into_vec();
-    let names = names.split(|b| b.is_ascii_whitespace()).filter(|name| !name.is_empty());
+    let names = env::var_os(MAKEFILES).unwrap_or_default();
     let directory = Path::new(&words.directory);
-    let texts =
-        names.filter_map(|name| fs::read(directory.join(std::ffi::OsStr::from_bytes(name))).ok());
+    let texts = between_blanks(names.as_bytes())
+        .filter_map(|name| fs::read(directory.join(OsStr::from_bytes(name))).ok());
     is_ignored_in(texts, words.target.as_bytes(), words.recipe.as_bytes())
 }
 
 /// `make -i`: the first word of MAKEFLAGS holds the flags of one letter.
 fn ignores_all() -> bool {
-    let flags = env::var_os("MAKEFLAGS").unwrap_or_default().into_vec();
-    let letters = flags.split(|&b| b == b' ').next().unwrap_or_default();
+    let flags = env::var_os("MAKEFLAGS").unwrap_or_default();
+    let letters = flags.as_bytes().split(|&b| b == b' ').next().unwrap_or_default();
     let is_letters = letters.iter().all(u8::is_ascii_alphabetic);
     is_letters && letters.contains(&b'i')
 }
@@ -60,8 +55,8 @@ fn is_ignored_in(texts: impl Iterator<Item = Vec<u8>>, target: &[u8], recipe: &[
 fn ignores_target(line: &[u8], target: &[u8]) -> bool {
     let behind = line.strip_prefix(b".IGNORE").map(<[u8]>::trim_ascii_start);
     let Some(names) = behind.and_then(|behind| behind.strip_prefix(b":")) else { return false };
-    let mut names = names.split(|b| b.is_ascii_whitespace()).filter(|name| !name.is_empty());
-    names.clone().next().is_none() || names.any(|name| name == target)
+    let mut names = between_blanks(names).peekable();
+    names.peek().is_none() || names.any(|name| name == target)
 }
 
 /// Lines, those that end in a backslash joined with the next one.

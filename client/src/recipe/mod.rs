@@ -95,8 +95,12 @@ fn without_a_shell(words: &Words, context: &mut Context) -> Option<Result<i32, F
 /// Patterns of the files that keep their time where they are made again as they were.
 fn kept() -> Vec<Vec<u8>> {
     let patterns = env::var_os(KEEP).unwrap_or_default();
-    let patterns = patterns.as_bytes().split(|b| b.is_ascii_whitespace());
-    patterns.filter(|pattern| !pattern.is_empty()).map(<[u8]>::to_vec).collect()
+    between_blanks(patterns.as_bytes()).map(<[u8]>::to_vec).collect()
+}
+
+/// The words of a text in which none has a blank.
+fn between_blanks(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty())
 }
 
 /// `$(SHELL)` in a recipe is this program: where it got into files that are made, they would need
@@ -133,8 +137,7 @@ fn become_shell(mut arguments: Vec<OsString>) -> i32 {
     let plain = env::var_os(PLAIN_SHELL).filter(|shell| !shell.is_empty());
     let plain = plain.unwrap_or_else(|| "/bin/sh".into());
     let own = std::mem::take(&mut arguments[0]);
-    let words = plain.as_bytes().split(|b| b.is_ascii_whitespace()).filter(|w| !w.is_empty());
-    let words = words.map(|word| OsStr::from_bytes(word).to_owned());
+    let words = between_blanks(plain.as_bytes()).map(|word| OsStr::from_bytes(word).to_owned());
     let words: Vec<_> = words.chain(arguments.into_iter().skip(1)).collect();
     become_command(&own, &words)
 }

@@ -3,7 +3,7 @@
 //! The commit of a transaction compares what was there before with what is there now. A line does
 //! without one as long as each of its deeds can say the same by itself.
 
-use onewriter_proto::v1::{HardLink, Publication, Rename, Unchanged, mutation::Kind as Mutation};
+use onewriter_proto::v1::{HardLink, PublishLocal, Rename, Unchanged, mutation::Kind as Mutation};
 use onewriter_tree::Pattern;
 
 use super::{
@@ -18,10 +18,17 @@ pub(super) fn keep(deeds: &mut [Deed], patterns: &[Pattern]) -> Option<()> {
     // What is removed first is compared with nothing.
     let mut removed: Vec<Vec<u8>> = Vec::new();
     for deed in deeds {
+        // The path at which there is a file afterwards.
         let made = match &mut deed.what {
-            Act::Write(to, _) => publication(to, is_kept)?,
-            Act::Mutation(Mutation::PublishLocal(publish)) => {
-                publish.to.as_mut().map_or(Some(None), |to| publication(to, is_kept))?
+            Act::Write(to, _)
+            | Act::Mutation(Mutation::PublishLocal(PublishLocal { to: Some(to), .. })) => {
+                if is_kept(&to.path) && to.mtime.is_none() {
+                    if to.unchanged() != Unchanged::Touch {
+                        return None;
+                    }
+                    to.set_unchanged(Unchanged::Keep);
+                }
+                Some(&to.path)
             }
             Act::Mutation(Mutation::Rename(Rename { from, to, keep_unchanged, .. })) => {
                 *keep_unchanged = is_kept(to);
@@ -47,15 +54,4 @@ pub(super) fn keep(deeds: &mut [Deed], patterns: &[Pattern]) -> Option<()> {
         }
     }
     Some(())
-}
-
-/// The path at which there is a file afterwards.
-fn publication(to: &mut Publication, is_kept: impl Fn(&[u8]) -> bool) -> Option<Option<&Vec<u8>>> {
-    if is_kept(&to.path) && to.mtime.is_none() {
-        if to.unchanged() != Unchanged::Touch {
-            return None;
-        }
-        to.set_unchanged(Unchanged::Keep);
-    }
-    Some(Some(&to.path))
 }

@@ -107,14 +107,8 @@ impl Daemon {
         self.path(".onewriter").join(SOCKET)
     }
 
-    /// How many files and trees wait in staging, the daemon's own directories aside.
     fn staging(&self) -> usize {
-        let top = std::fs::read_dir(self.path(".onewriter/staging")).unwrap();
-        let entries = |path: &std::path::Path| match path.file_name().unwrap().as_encoded_bytes() {
-            [b'b', b'-', ..] => std::fs::read_dir(path).unwrap().count(),
-            _ => 1,
-        };
-        top.map(|entry| entries(&entry.unwrap().path())).sum()
+        self.engine.tree().staging().waiting().unwrap().len()
     }
 
     /// A connection, and what cuts it without a word.

@@ -37,6 +37,9 @@ const NAME: &str = "staging";
 /// The prefix of transactions' directories that are over and may be used again.
 const REUSABLE: &str = "t-x-";
 
+/// The prefix of the directories over which the daemon's files are spread.
+const BAY_PREFIX: &str = "b-";
+
 /// The prefix of what the daemon makes.
 const OUR_PREFIX: &str = "s-";
 
@@ -101,7 +104,7 @@ impl Staging {
         let flags = ioctl_getflags(&self.dir)?;
         ioctl_setflags(&self.dir, flags | IFlags::TOPDIR)?;
         let bay = || {
-            let name = self.name("b-");
+            let name = self.name(BAY_PREFIX);
             mkdirat(&self.dir, &*name, Mode::RWXU)?;
             openat(&self.dir, &*name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
         };
@@ -206,6 +209,16 @@ impl Staging {
     /// All names.
     pub(crate) fn names(&self) -> Result<Vec<Vec<u8>>, Errno> {
         trash::list(self.dir.as_fd())
+    }
+
+    /// What waits: files and trees, and not the directories over which files are spread.
+    pub fn waiting(&self) -> Result<Vec<Vec<u8>>, Errno> {
+        let mut names = self.names()?;
+        names.retain(|name| !name.starts_with(BAY_PREFIX.as_bytes()));
+        for bay in self.bays.get().into_iter().flatten() {
+            names.extend(trash::list(bay.as_fd())?);
+        }
+        Ok(names)
     }
 
     /// The names that nobody needs any more: removed trees; and, for the daemon that starts

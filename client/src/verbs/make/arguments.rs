@@ -124,9 +124,7 @@ impl Arguments {
                 return takes_next;
             }
             if letter == b'j' {
-                let takes_next = rest.is_empty() && next.is_some_and(begins_with_digit);
-                self.jobs = number(if takes_next { next } else { Some(rest) });
-                return takes_next;
+                return self.count_jobs((!rest.is_empty()).then_some(rest), next);
             }
             if WITH_REST.contains(&letter) && !rest.is_empty() {
                 return false;
@@ -143,9 +141,7 @@ impl Arguments {
         let Some(name) = full_name(name) else { return false };
         self.is_question |= matches!(name, "help" | "version");
         if name == "jobs" {
-            let takes_next = inline.is_none() && next.is_some_and(begins_with_digit);
-            self.jobs = number(if takes_next { next } else { inline });
-            return takes_next;
+            return self.count_jobs(inline, next);
         }
         if !LONG_WITH_VALUE.contains(&name) {
             return false;
@@ -158,6 +154,14 @@ impl Arguments {
         };
         let takes_next = inline.is_none();
         self.option(letter, inline.or(next), at + usize::from(takes_next));
+        takes_next
+    }
+
+    /// `-j`, whose number may be the next word; whether it is.
+    fn count_jobs(&mut self, inline: Option<&[u8]>, next: Option<&[u8]>) -> bool {
+        let begins_with_digit = |word: &[u8]| word.first().is_some_and(u8::is_ascii_digit);
+        let takes_next = inline.is_none() && next.is_some_and(begins_with_digit);
+        self.jobs = number(if takes_next { next } else { inline });
         takes_next
     }
 
@@ -209,10 +213,6 @@ impl Arguments {
         made.extend_from_slice(after);
         made
     }
-}
-
-fn begins_with_digit(word: &[u8]) -> bool {
-    word.first().is_some_and(u8::is_ascii_digit)
 }
 
 /// Without a number, as many as there are; what is none is make's to complain about.

@@ -45,7 +45,7 @@ impl Tools {
 
     /// Makes them, or finds them made.
     pub(super) fn make() -> Result<Self, Failure> {
-        let client = super::super::this_program()?;
+        let client = crate::verbs::this_program()?;
         let base = own_directory()?;
         let mut all = client.as_os_str().as_bytes().to_vec();
         all.extend_from_slice(TAIL_TEXT);

@@ -95,15 +95,8 @@ impl Site {
         self.journal().await.into_iter().map(record).collect()
     }
 
-    /// How many files and trees wait in staging, the daemon's own directories aside.
     fn staging(&self) -> usize {
-        let top = std::fs::read_dir(self.path(".onewriter/staging")).unwrap();
-        top.map(|entry| entry.unwrap().path())
-            .map(|path| match path.file_name().unwrap().as_encoded_bytes() {
-                [b'b', b'-', ..] => std::fs::read_dir(path).unwrap().count(),
-                _ => 1,
-            })
-            .sum()
+        self.engine.tree().staging().waiting().unwrap().len()
     }
 }
 

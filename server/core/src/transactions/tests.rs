@@ -72,12 +72,8 @@ impl Site {
     }
 
     async fn until_staging_is_empty(&self) {
-        let staging = self.path(".onewriter/staging");
         let deadline = Instant::now() + LIMIT;
-        let waits = |entry: std::io::Result<std::fs::DirEntry>| {
-            !entry.unwrap().file_name().as_encoded_bytes().starts_with(b"b-")
-        };
-        while std::fs::read_dir(&staging).unwrap().any(waits) {
+        while !self.engine.tree().staging().waiting().unwrap().is_empty() {
             assert!(Instant::now() < deadline, "something stays in staging");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
