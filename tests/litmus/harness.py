@@ -17,6 +17,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner import CannotRun
+
 PLAIN, WRAPPED = "make -jN", "onewriter make"
 MKDIR, INSTALL, MV, FLOCK = TODAY = "mkdir -p", "install", "mv", "flock"
 CLIENT = "client"
@@ -33,14 +35,6 @@ NOT_INHERITED = (
 
 SOUNDS_WRONG = re.compile(r"error|cannot|exists|no such", re.IGNORECASE)
 STOP_DEADLINE = 20  # seconds for a daemon to be gone after `onewriter stop`
-
-
-class CannotRun(Exception):
-    """The test could not be carried out: nothing is said about the bug."""
-
-    def __init__(self, reason, output=""):
-        super().__init__(reason)
-        self.output = output
 
 
 class Hung(Exception):
@@ -76,33 +70,6 @@ class Finished:
         return f"{lines[-1] if lines else 'no output'} (exit status {self.status})"
 
 
-class Client:
-    """The programs under test, from one directory."""
-
-    def __init__(self, directory):
-        self.directory = directory
-
-    @staticmethod
-    def find(repository):
-        """ONEWRITER_BIN, else the repository's release build, else PATH."""
-        named = os.environ.get("ONEWRITER_BIN")
-        built = repository / "target" / "release"
-        on_path = shutil.which("onewriter")
-        if named:
-            directory = Path(named).resolve()
-        elif (built / "onewriter").exists():
-            directory = built
-        elif on_path:
-            directory = Path(on_path).parent
-        else:
-            raise CannotRun("no onewriter in target/release or on PATH: run `cargo build --release`, "
-                            "or set ONEWRITER_BIN to the directory that holds it")
-        for program in ("onewriter", "onewriterd"):
-            if not os.access(directory / program, os.X_OK):
-                raise CannotRun(f"{directory / program} is not there, or is not a program")
-        return Client(directory)
-
-
 class Litmus:
     """One way to run into one bug. A subclass says:
 
@@ -116,6 +83,8 @@ class Litmus:
     rounds           how many are played with onewriter in a full run, and in a quick one
     prepare()        lays out the files
     play(rounds, parallel) -> [Failure]
+
+    `client` is the directory of the programs under test, or None.
     """
 
     settings = {PLAIN: {}, WRAPPED: {}}
@@ -130,7 +99,7 @@ class Litmus:
         self.env["LC_ALL"] = "C.UTF-8"  # messages are read
         self.names_used = 0
         if client:
-            self.env["PATH"] = f"{client.directory}{os.pathsep}{self.env.get('PATH', os.defpath)}"
+            self.env["PATH"] = f"{client}{os.pathsep}{self.env.get('PATH', os.defpath)}"
 
     def __enter__(self):
         if self.client:

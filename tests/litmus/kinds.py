@@ -8,7 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from harness import PLAIN, CannotRun, Failure, Litmus
+from harness import PLAIN, Failure, Litmus
+from runner import CannotRun
 
 
 class Installation(Litmus):

@@ -10,8 +10,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from debian import CannotRun, unpack
+from debian import unpack
 from projects import Make, Repeat
+from runner import CannotRun
 from trees import PRIVATE, Difference, compare, scan
 
 PLAIN, WRAPPED, CONTROL = "make", "onewriter make", "make again"

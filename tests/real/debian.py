@@ -10,18 +10,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from runner import CannotRun
+
 # A release that is too old for the first is kept in the second.
 MIRRORS = ("http://deb.debian.org/debian", "http://archive.debian.org/debian")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 TOOLS = {"apt-get": "apt", "dpkg-source": "dpkg-dev", "make": "make", "gcc": "gcc"}
-
-
-class CannotRun(Exception):
-    """A project could not be tried: nothing is said about it."""
-
-    def __init__(self, reason, output=""):
-        super().__init__(reason)
-        self.output = output
 
 
 def missing_packages(projects):
