@@ -3,11 +3,12 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
-use crate::support::{ONEWRITER, ONEWRITERD, Root, Running, programs, until};
+use crate::support::{
+    ONEWRITER, ONEWRITERD, Root, Running, copy_program, programs, until, write_program,
+};
 
 #[test]
 fn any_number_of_clients_at_once_start_one_daemon() {
@@ -108,7 +109,7 @@ fn the_environment_may_name_the_daemon() {
 fn a_client_that_lies_elsewhere_finds_the_daemon_on_the_path() {
     let root = Root::new();
     let client = root.outside("elsewhere");
-    fs::copy(ONEWRITER, &client).unwrap();
+    copy_program(ONEWRITER, &client);
     root.client().start_program(&client, "mkdir d").done().ok();
     root.daemon();
     root.run("stop").ok();
@@ -160,8 +161,7 @@ fn counting_daemon(root: &Root) -> PathBuf {
     let (program, mark) = (root.outside("counting-daemon"), root.outside("starts"));
     let script =
         format!("#!/bin/sh\necho started >>{}\nexec {ONEWRITERD} \"$@\"\n", mark.display());
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&program, &script);
     program
 }
 

@@ -1,7 +1,7 @@
 //! Where a build finds its root, and what is not of it.
 
 use super::{make, root_with};
-use crate::support::{ONEWRITER, Root};
+use crate::support::{ONEWRITER, Root, write_program};
 
 const WHO: &str = "all: ; @echo $${ONEWRITER_TRANSACTION:+wrapped}; echo made > made\n";
 
@@ -112,9 +112,8 @@ fn an_onewriter_make_in_a_recipe_is_of_the_same_build() {
 #[test]
 fn another_make_can_be_named() {
     let root = root_with(WHO);
-    let own = root.write("own-make", "#!/bin/sh\necho own \"$@\"\n");
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let own = root.at("own-make");
+    write_program(&own, "#!/bin/sh\necho own \"$@\"\n");
     let client = || root.client().env("ONEWRITER_MAKE", &own);
     let said = client().run("make x").text().to_owned();
     assert!(said.starts_with("own -f Makefile -f ") && said.ends_with("/tail.mk x"), "{said}");

@@ -1,9 +1,7 @@
 //! What is left to the shell: wherever it, or a tool, could do something else than is foreseen.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
-
 use super::{NOT_SIMPLE, tree};
-use crate::support::{Client, Root, picture};
+use crate::support::{Client, Root, picture, write_program};
 
 /// A root with the small tree in it.
 fn planted() -> Root {
@@ -149,8 +147,7 @@ fn surroundings_that_change_what_a_line_means() {
         refuses(&root, root.client(), &[words[0], "mkdir new"]);
     }
     // A tool of the user's own.
-    root.write("own/mkdir", "#!/bin/sh\n");
-    fs::set_permissions(root.at("own/mkdir"), fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(root.at("own/mkdir"), "#!/bin/sh\n");
     let path = format!("{}:/usr/bin:/bin", root.at("own").display());
     refuses(&root, root.client().env("PATH", path), &["mkdir new"]);
     refuses(&root, root.client(), &["/usr/local/bin/mkdir new"]);

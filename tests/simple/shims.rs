@@ -1,12 +1,9 @@
 //! The client as `mkdir`, `cp` and others, side by side with the real ones.
 
-use std::{
-    fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
-};
+use std::{fs, os::unix::fs::symlink};
 
 use super::{Bench, lines, lines::Dice};
-use crate::support::{ONEWRITER, Root, programs};
+use crate::support::{ONEWRITER, Root, copy_program, programs, write_program};
 
 const TOOLS: [&str; 9] =
     ["mkdir", "install", "cp", "mv", "ln", "rm", "rmdir", "touch", "mkinstalldirs"];
@@ -150,8 +147,7 @@ fn shims_never_look_for_each_other() {
     // Another installation: another file, under the same and under another name.
     for (directory, name) in [("other", "onewriter"), ("renamed", "ow")] {
         let client = root.at(directory).join(name);
-        fs::create_dir(root.at(directory)).unwrap();
-        fs::copy(ONEWRITER, &client).unwrap();
+        copy_program(ONEWRITER, &client);
         for tool in TOOLS {
             symlink(&client, root.at(directory).join(tool)).unwrap();
         }
@@ -173,8 +169,7 @@ fn shims_never_look_for_each_other() {
         root.client().env("PATH", &only).start_program(root.at("one/mkdir"), ["-p", "x/y"]).done();
     assert!(done.succeeded() && root.at("x/y").is_dir(), "{done}");
     // A tool of the user's own behind the links is the one that is meant.
-    root.write("own/mkdir", "#!/bin/sh\necho own \"$@\"\n");
-    fs::set_permissions(root.at("own/mkdir"), fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(root.at("own/mkdir"), "#!/bin/sh\necho own \"$@\"\n");
     let path = format!("{}:{}:{REAL}", root.at("one").display(), root.at("own").display());
     assert_eq!(root.client().env("PATH", path).sh("mkdir z").ok(), "own z");
     assert!(!root.at("z").exists());

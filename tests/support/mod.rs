@@ -3,6 +3,7 @@
 
 mod client;
 mod processes;
+mod program;
 mod raw;
 mod tree;
 
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 pub use self::{
     client::{Args, Client, Done, Running},
     processes::{Process, children_named},
+    program::{copy_program, write_program},
     raw::{Raw, accept_from, reason_of},
     tree::{Entry, picture, shape, stamp},
 };

@@ -9,7 +9,7 @@ use std::{
 use rustix::process::geteuid;
 
 use super::{client, is_there, nothing_is_left, script, words};
-use crate::support::{Client, ONEWRITER, ONEWRITERD, Root};
+use crate::support::{Client, ONEWRITER, ONEWRITERD, Root, copy_program};
 
 /// Starts what follows where no mount namespace can be made.
 const REFUSED: [&str; 6] =
@@ -72,7 +72,7 @@ fn of_nobody() -> Option<(Root, PathBuf)> {
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o777)).unwrap();
     for program in [ONEWRITER, ONEWRITERD] {
         let name = PathBuf::from(program).file_name().unwrap().to_owned();
-        fs::copy(program, beside.join(name)).unwrap();
+        copy_program(program, beside.join(name));
     }
     chown(root.path(), Some(65534), Some(65534)).unwrap();
     Some((root, beside.join("onewriter")))
