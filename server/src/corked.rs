@@ -14,7 +14,6 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::UnixStream,
     time::{Sleep, sleep},
 };
 
@@ -32,8 +31,8 @@ const WINDOW_UPDATE: u8 = 8;
 
 /// The socket.
 #[derive(Debug)]
-pub(crate) struct Corked {
-    socket: UnixStream,
+pub(crate) struct Corked<S> {
+    socket: S,
     /// What was written and not sent.
     waiting: Vec<u8>,
     /// Whether a flush was put off already.
@@ -52,8 +51,8 @@ enum Greeting {
     Sent,
 }
 
-impl Corked {
-    pub(crate) fn new(socket: UnixStream) -> Self {
+impl<S: AsyncWrite + Unpin> Corked<S> {
+    pub(crate) fn new(socket: S) -> Self {
         Self { socket, waiting: Vec::new(), put_off: false, greeting: Greeting::Due }
     }
 
@@ -72,7 +71,8 @@ impl Corked {
         self.waiting.clear();
         self.put_off = false;
         self.greeting = Greeting::Sent;
-        Poll::Ready(Ok(()))
+        // What encrypts keeps what it could not send.
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     /// Whether only a greeting waits, whose time has not come. Then [`Corked::poll_read`] sends it, as
@@ -100,7 +100,7 @@ fn is_greeting(mut frames: &[u8]) -> bool {
     frames.is_empty()
 }
 
-impl AsyncRead for Corked {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Corked<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -116,7 +116,7 @@ impl AsyncRead for Corked {
     }
 }
 
-impl AsyncWrite for Corked {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -144,7 +144,10 @@ impl AsyncWrite for Corked {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.waiting.is_empty() || self.holds_greeting() {
+        if self.waiting.is_empty() {
+            return Pin::new(&mut self.socket).poll_flush(cx);
+        }
+        if self.holds_greeting() {
             return Poll::Ready(Ok(()));
         }
         if !std::mem::replace(&mut self.put_off, true) {
@@ -163,7 +166,10 @@ impl AsyncWrite for Corked {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::UnixStream,
+    };
 
     use super::*;
 
@@ -171,7 +177,7 @@ mod tests {
         [0, 0, 0, SETTINGS, 0, 0, 0, 0, 0, 0, 0, 0, SETTINGS, 1, 0, 0, 0, 0];
     const ANSWER: [u8; HEADER] = [0, 0, 0, 1, 5, 0, 0, 0, 1];
 
-    fn pair() -> (Corked, UnixStream) {
+    fn pair() -> (Corked<UnixStream>, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         (Corked::new(ours), theirs)
     }

@@ -8,13 +8,17 @@ use std::{
     time::Duration,
 };
 
-use hyper_util::server::graceful::GracefulShutdown;
 use onewriter_core::{Engine, LOCK_FILE, Ownership, OwnershipError, StartError};
 use onewriter_tree::{Tree, path::STATE_DIR};
 use tokio::{task::spawn_blocking, time::timeout};
 use tonic_health::ServingStatus;
 
-use crate::{config::Config, lifecycle::Lifecycle, listener, services};
+use crate::{
+    config::Config,
+    lifecycle::Lifecycle,
+    listener::{Host, SOCKET, unix},
+    services,
+};
 
 /// How often the daemon looks whether its root is still where it was.
 const ROOT_CHECK: Duration = Duration::from_secs(2);
@@ -79,22 +83,24 @@ pub(crate) async fn run_with(
     let owned = Ownership::take(&tree)
         .map_err(|source| DaemonError::Ownership { root: root.clone(), source })?;
     let journal = config.state.as_deref().unwrap_or(&state);
-    let engine = Engine::start(Arc::clone(&tree), journal, config.durability())
+    let engine = Engine::start(Arc::clone(&tree), journal, config.durability)
         .map_err(|source| DaemonError::Start { root: root.clone(), source })?;
     let (engine, lifecycle) = (Arc::new(engine), Lifecycle::new());
     lifecycle.report(ServingStatus::Serving).await;
-    let listener = listener::bind(&tree)
-        .map_err(|source| DaemonError::Listen { path: state.join(listener::SOCKET), source })?;
+    let listener = unix::bind(&tree)
+        .map_err(|source| DaemonError::Listen { path: state.join(SOCKET), source })?;
     tracing::info!(root = %root.display(), durability = ?engine.durability(), "serving");
     ready(&engine);
 
-    let routes = services::routes(&engine, &lifecycle);
+    let host = Host::new(services::routes(&engine, &lifecycle), &lifecycle);
     let watchers = watch_for_the_end(&lifecycle, &config, state.join(LOCK_FILE), shutdown);
-    let (connections, ()) = tokio::join!(listener::serve(listener, routes, &lifecycle), watchers);
+    tokio::join!(host.listen(&listener), watchers);
+    // Whoever still waits to be accepted is told that nobody listens.
+    drop(listener);
 
     // A client that finds no socket starts a daemon, which waits for the root to be free.
-    listener::unbind(&tree);
-    let drained = wind_up(engine, &lifecycle, connections, config.drain_timeout).await;
+    unix::unbind(&tree);
+    let drained = wind_up(engine, &lifecycle, config.drain_timeout).await;
     if drained {
         drop(owned);
     } else {
@@ -107,18 +113,13 @@ pub(crate) async fn run_with(
 
 /// Finishes what is under way, for so many seconds; then connections end, whatever they wait for.
 /// Whether all was finished.
-async fn wind_up(
-    engine: Arc<Engine>,
-    lifecycle: &Lifecycle,
-    connections: GracefulShutdown,
-    limit: u64,
-) -> bool {
+async fn wind_up(engine: Arc<Engine>, lifecycle: &Lifecycle, limit: u64) -> bool {
     lifecycle.report(ServingStatus::NotServing).await;
     let drained = timeout(Duration::from_secs(limit), engine.drain()).await.is_ok();
     if !drained {
         tracing::warn!(seconds = limit, "requests under way did not end in time");
     }
-    let _ = timeout(GOODBYE, connections.shutdown()).await;
+    let _ = timeout(GOODBYE, lifecycle.close()).await;
     lifecycle.end();
     // It limits itself, but may wait for the disk.
     let _ = spawn_blocking(move || engine.journal().close()).await;

@@ -5,6 +5,7 @@
 //! starter waits until it can be connected to, and is not its parent afterwards.
 
 use std::{
+    ffi::OsString,
     fs::{File, OpenOptions},
     io::{self, BufRead as _, BufReader, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -14,12 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::CommandFactory as _;
 use onewriter_core::OwnershipError;
 use onewriter_tree::path::STATE_DIR;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    config::Config,
+    config::{Config, Flags},
     daemon::{self, DaemonError},
     listener::SOCKET,
 };
@@ -39,7 +41,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A log that is larger when a daemon starts is begun anew, in bytes.
 const LOG_MAX: u64 = 4 << 20;
 
-/// What a detached daemon may know of its starter's environment.
+/// What a detached daemon may know of its starter's environment, besides its settings.
 const KEPT_ENVIRONMENT: [&str; 8] =
     ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUST_BACKTRACE", "ONEWRITER_LOG"];
 
@@ -47,9 +49,17 @@ const KEPT_ENVIRONMENT: [&str; 8] =
 #[cfg(debug_assertions)]
 const FAULT: &str = "ONEWRITER_FAULT";
 
-/// Does what `config` says; the exit code of the program.
-pub fn main(config: Config) -> ExitCode {
-    if config.detach {
+/// Does what `flags` say; the exit code of the program.
+pub fn main(flags: Flags) -> ExitCode {
+    let config = match Config::load(&flags) {
+        Ok(config) => config,
+        Err(error) => return report(Err(error.into())),
+    };
+    if flags.check_config {
+        print!("{}", config.shown());
+        return ExitCode::SUCCESS;
+    }
+    if flags.detach {
         return report(detach(&config));
     }
     if config.detached {
@@ -152,13 +162,9 @@ fn detach(config: &Config) -> Result<(), AnyError> {
     #[cfg(debug_assertions)]
     command.envs(std::env::var_os(FAULT).map(|fault| (FAULT, fault)));
     command.envs(KEPT_ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    command.arg("--detached").arg("--root").arg(&root);
-    command.args(["--idle-timeout", &config.idle_timeout.to_string()]);
-    command.args(["--drain-timeout", &config.drain_timeout.to_string()]);
-    command.args(["--durability", config.durability.name()]);
-    if let Some(state) = &config.state {
-        command.arg("--state").arg(std::path::absolute(state)?);
-    }
+    command.envs(ours().filter_map(|name| Some((name.clone(), std::env::var_os(name)?))));
+    let again = |argument| if argument == "--detach" { "--detached".into() } else { argument };
+    command.args(std::env::args_os().skip(1).map(again));
     let stderr = log.try_clone()?;
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
     let stdout = child.stdout.take().ok_or("the daemon has no output")?;
@@ -173,6 +179,13 @@ fn detach(config: &Config) -> Result<(), AnyError> {
         last_lines(&root)
     )
     .into())
+}
+
+/// The names in the environment that are settings.
+fn ours() -> impl Iterator<Item = OsString> {
+    let command = Flags::command();
+    let names = command.get_arguments().filter_map(|argument| argument.get_env());
+    names.map(ToOwned::to_owned).collect::<Vec<_>>().into_iter()
 }
 
 fn open_log(path: &Path) -> Result<File, AnyError> {

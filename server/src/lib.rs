@@ -3,6 +3,7 @@
 pub mod config;
 mod corked;
 pub mod daemon;
+mod identity;
 mod inherited;
 pub mod launch;
 mod lifecycle;

@@ -24,6 +24,8 @@ enum Phase {
     Serving,
     /// No more connections are accepted; requests under way are finished.
     Stopping,
+    /// Connections end when their requests have.
+    Closing,
     /// What is still open is cut off.
     Over,
 }
@@ -71,6 +73,13 @@ impl Lifecycle {
         self.advance(Phase::Stopping);
     }
 
+    /// Has connections end when their requests have, and returns when all did.
+    pub(crate) async fn close(&self) {
+        self.advance(Phase::Closing);
+        // The sender lives as long as `self`: waiting cannot fail.
+        let _ = self.connections.subscribe().wait_for(|n| *n == 0).await;
+    }
+
     /// Cuts off what is still open.
     pub(crate) fn end(&self) {
         self.advance(Phase::Over);
@@ -79,6 +88,11 @@ impl Lifecycle {
     /// Returns when the daemon is to stop.
     pub(crate) async fn stopped(&self) {
         self.reached(Phase::Stopping).await;
+    }
+
+    /// Returns when connections are to end with their requests.
+    pub(crate) async fn closing(&self) {
+        self.reached(Phase::Closing).await;
     }
 
     /// Returns when open connections are to be cut off.

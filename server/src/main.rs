@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use onewriter_server::{config::Config, launch};
+use onewriter_server::{config::Flags, launch};
 
 /// musl's allocator maps and unmaps memory for every connection.
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    launch::main(Config::parse())
+    launch::main(Flags::parse())
 }

@@ -1,38 +1,16 @@
-//! Who is at the other end, and what its request says of itself.
+//! What a request says of itself.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use onewriter_core::{Caller, RecipeLine, locks::Owner};
 use onewriter_proto::{PROTOCOL, PROTOCOL_KEY, convert::DEFAULT_UMASK, v1};
 use onewriter_tree::{Error, Reason};
-use rustix::process::geteuid;
 use tonic::{Request, Status};
 
-use crate::status::status;
+use crate::{identity::Identity, status::status};
 
 /// The longest a build id or target that is kept of a request, in bytes; longer ones are cut.
 const LABEL_MAX: usize = 1024;
-
-/// The process that opened the connection, as the kernel says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    pub(crate) pid: u32,
-    pub(crate) uid: u32,
-}
-
-impl Peer {
-    pub(crate) fn of(socket: &tokio::net::UnixStream) -> std::io::Result<Self> {
-        let credentials = socket.peer_cred()?;
-        let pid = credentials.pid().and_then(|pid| pid.try_into().ok()).unwrap_or(0);
-        Ok(Self { pid, uid: credentials.uid() })
-    }
-
-    /// Whether it may name files of this machine for the daemon to open: only one who could open
-    /// them itself.
-    pub(crate) fn is_local(self) -> bool {
-        self.uid == geteuid().as_raw()
-    }
-}
 
 /// What a request says besides what it wants.
 pub(crate) struct Terms {
@@ -46,14 +24,15 @@ pub(crate) struct Terms {
 impl Terms {
     /// Of `request`, whose message holds `context`.
     pub(crate) fn of<T>(request: &Request<T>, context: Option<v1::Context>) -> Self {
-        let peer = request.extensions().get::<Peer>().copied();
+        let who = request.extensions().get::<Identity>();
+        let (pid, uid) = who.map_or((0, u32::MAX), Identity::process);
         let context = context.unwrap_or_default();
         let owner = Owner {
             method: "",
             build: cut(context.build),
             target: cut(context.target),
-            pid: peer.map(|p| p.pid).filter(|pid| *pid != 0).unwrap_or(context.pid),
-            uid: peer.map_or(u32::MAX, |p| p.uid),
+            pid: if pid == 0 { context.pid } else { pid },
+            uid,
         };
         let deadline = deadline(request.metadata());
         Self {
@@ -64,7 +43,7 @@ impl Terms {
                 leases: context.leases,
             },
             umask: context.umask.unwrap_or(DEFAULT_UMASK) & 0o777,
-            local: peer.is_some_and(Peer::is_local),
+            local: who.is_some_and(Identity::is_local),
             recipe: context.recipe.map(|recipe| RecipeLine {
                 command: cut(recipe.command),
                 prerequisites: cut(recipe.prerequisites),
@@ -127,29 +106,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_daemons_own_user_may_name_local_files() {
-        let ours = geteuid().as_raw();
-        assert!(Peer { pid: 1, uid: ours }.is_local());
-        assert!(!Peer { pid: 1, uid: ours + 1 }.is_local());
-        assert!(!Peer { pid: std::process::id(), uid: u32::MAX }.is_local());
-        let request = |peer: Option<Peer>| {
-            let mut request = Request::new(());
-            peer.map(|peer| request.extensions_mut().insert(peer));
-            Terms::of(&request, None).local
-        };
-        assert!(request(Some(Peer { pid: 1, uid: ours })));
-        assert!(!request(Some(Peer { pid: 1, uid: ours + 1 })));
-        assert!(!request(None), "nobody knows who it is");
+    fn nobody_is_local_whom_nobody_knows() {
+        assert!(!Terms::of(&Request::new(()), None).local);
     }
 
     #[test]
     fn the_kernel_is_believed_before_the_request() {
         let mut request = Request::new(());
-        request.extensions_mut().insert(Peer { pid: 12, uid: 34 });
+        request.extensions_mut().insert(Identity::Local { pid: 12, uid: 34, gid: 56 });
         let context = v1::Context { pid: 99, ..v1::Context::default() };
         let owner = Terms::of(&request, Some(context.clone())).caller.owner;
         assert_eq!((owner.pid, owner.uid), (12, 34));
-        request.extensions_mut().insert(Peer { pid: 0, uid: 34 });
+        request.extensions_mut().insert(Identity::Local { pid: 0, uid: 34, gid: 56 });
         assert_eq!(Terms::of(&request, Some(context)).caller.owner.pid, 99);
     }
 

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsRawFd as _;
 
-use onewriter_core::OwnershipError;
+use onewriter_core::{Durability, OwnershipError};
 use rustix::fs::{FlockOperation, flock};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus::*, health_client::HealthClient,
@@ -199,7 +199,7 @@ async fn what_a_killed_daemon_left_in_staging_is_cleared_but_not_what_clients_wr
 
 #[tokio::test]
 async fn with_power_durability_all_is_served_too() {
-    let daemon = Daemon::with(new_root(), |config| config.durability = DurabilityArg::Power).await;
+    let daemon = Daemon::with(new_root(), |config| config.durability = Durability::Power).await;
     daemon.mutations().await.make_directories(mkdir(&["a/b", "c"])).await.unwrap();
     let mut administration = daemon.administration().await;
     let status = administration.status(v1::StatusRequest {}).await.unwrap().into_inner();

@@ -43,7 +43,7 @@ use tonic::{Code, Status, body::Body, codegen::Service};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    config::{Config, DurabilityArg},
+    config::{Config, Settings},
     daemon::{DaemonError, run_with},
     listener::SOCKET,
 };
@@ -66,15 +66,13 @@ fn new_root() -> tempfile::TempDir {
 }
 
 fn config(root: &Path) -> Config {
-    Config {
-        root: root.to_owned(),
-        durability: DurabilityArg::Process,
-        idle_timeout: 0,
-        state: None,
-        drain_timeout: 30,
-        detach: false,
-        detached: false,
-    }
+    Config::of(Settings {
+        root: Some(root.to_owned()),
+        idle_timeout: Some(0),
+        drain_timeout: Some(30),
+        ..Settings::default()
+    })
+    .unwrap()
 }
 
 impl Daemon {

@@ -1,0 +1,32 @@
+//! What can be wrong with the settings.
+
+use std::{io, path::PathBuf};
+
+/// Why the daemon does not know what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Nobody says which.
+    #[error("there is no build root: name it with --root, ONEWRITER_ROOT, or `root` in the file")]
+    NoRoot,
+    /// It is named, and cannot be read.
+    #[error("cannot read the configuration file {}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no TOML, or has a key or value that there is not.
+    #[error("{}:{line}: {what}", file.display())]
+    Parse {
+        /// The file.
+        file: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there; names the key.
+        what: String,
+    },
+    /// It is not known where relative paths begin.
+    #[error("cannot find out the working directory")]
+    Here(#[source] io::Error),
+}

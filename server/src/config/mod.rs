@@ -1,0 +1,141 @@
+//! What the daemon is told: flags, over the environment, over the file, over the defaults.
+//!
+//! [`Settings`] is one table for all three, so that a setting cannot exist in one and not in the
+//! others. What holds in the end is a [`Config`], in which every path is absolute.
+
+mod error;
+mod file;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Parser;
+use onewriter_core::Durability;
+use onewriter_tree::path::STATE_DIR;
+
+pub use self::{error::ConfigError, settings::Settings};
+
+/// The configuration file in `.onewriter/`, which is read where no other is named. (The client's
+/// settings of `onewriter make` are another file, `.onewriter.toml` at the root.)
+pub const CONFIG_FILE: &str = "daemon.toml";
+
+/// Owns every change of one build root, and makes them for clients, one at a time for each path.
+///
+/// Clients start it by themselves; run it by hand to watch it, or to set what follows. Whatever has
+/// a value can be in the configuration file, too, under the same name without `--`. Flags come
+/// before the environment, that before the file, and that before the defaults.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "onewriterd", version, max_term_width = 100)]
+pub struct Flags {
+    /// Settings on the command line or in the environment.
+    #[command(flatten)]
+    pub settings: Settings,
+
+    /// The configuration file (TOML); paths in it are relative to its directory
+    /// [default: ROOT/.onewriter/daemon.toml, if there]
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Print the settings that hold, or what is wrong with them, and exit
+    #[arg(long)]
+    pub check_config: bool,
+
+    /// Go to the background, and return when clients can connect. A daemon that serves the root
+    /// already is as good
+    #[arg(long)]
+    pub detach: bool,
+
+    /// Set for the background process itself
+    #[arg(long, hide = true)]
+    pub detached: bool,
+}
+
+/// What holds.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The build root.
+    pub root: PathBuf,
+    /// When a change may be called done.
+    pub durability: Durability,
+    /// Seconds without a client after which the daemon ends; 0: never.
+    pub idle_timeout: u64,
+    /// The directory of the journal; `None`: `.onewriter`.
+    pub state: Option<PathBuf>,
+    /// Seconds that requests under way may take to end when the daemon stops.
+    pub drain_timeout: u64,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// Whether this process is one in the background.
+    pub detached: bool,
+    /// All that was set, wherever it was.
+    pub settings: Settings,
+}
+
+impl Config {
+    /// What holds under `flags`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the file, line and key, or the flag.
+    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        let mut settings = flags.settings.clone();
+        settings.make_absolute(&file::here()?);
+        let named = flags.config.as_deref().map(std::path::absolute).transpose();
+        let named = named.map_err(ConfigError::Here)?;
+        let file = named.or_else(|| default_file(settings.root.as_deref()?));
+        if let Some(file) = &file {
+            settings = settings.over(file::read(file)?);
+        }
+        let mut config = Self::of(settings)?;
+        (config.file, config.detached) = (file, flags.detached);
+        Ok(config)
+    }
+
+    /// What holds by `settings` and the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`], where they contradict each other or themselves.
+    pub fn of(settings: Settings) -> Result<Self, ConfigError> {
+        let root = settings.root.clone().ok_or(ConfigError::NoRoot)?;
+        Ok(Self {
+            root,
+            durability: settings.durability.map_or(Durability::Process, Into::into),
+            idle_timeout: settings.idle_timeout.unwrap_or(600),
+            state: settings.state.clone(),
+            drain_timeout: settings.drain_timeout.unwrap_or(10),
+            file: None,
+            detached: false,
+            settings,
+        })
+    }
+
+    /// All settings, defaults too, as a configuration file has them.
+    pub fn shown(&self) -> String {
+        let settings = Settings {
+            root: Some(self.root.clone()),
+            durability: Some(self.durability.into()),
+            idle_timeout: Some(self.idle_timeout),
+            drain_timeout: Some(self.drain_timeout),
+            ..self.settings.clone()
+        };
+        let from = match &self.file {
+            Some(file) => format!("# {}, environment and flags", file.display()),
+            None => "# No configuration file; environment and flags".to_owned(),
+        };
+        format!("{from}\n{}", settings.shown())
+    }
+
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        (self.idle_timeout > 0).then(|| Duration::from_secs(self.idle_timeout))
+    }
+}
+
+/// The root's own file, if there.
+fn default_file(root: &Path) -> Option<PathBuf> {
+    let file = root.join(STATE_DIR).join(CONFIG_FILE);
+    file.exists().then_some(file)
+}

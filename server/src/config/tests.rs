@@ -1,0 +1,77 @@
+#![expect(clippy::disallowed_methods, reason = "tests set the stage by hand")]
+
+use clap::Parser as _;
+
+use super::*;
+
+/// A root with `file` as its configuration.
+fn root(file: &str) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join(STATE_DIR)).unwrap();
+    std::fs::write(root.path().join(STATE_DIR).join(CONFIG_FILE), file).unwrap();
+    root
+}
+
+fn flags(root: &Path, more: &[&str]) -> Flags {
+    let mut flags = Flags::parse_from(["onewriterd", "--root", root.to_str().unwrap()]);
+    flags.update_from(std::iter::once("onewriterd").chain(more.iter().copied()));
+    flags
+}
+
+#[test]
+fn flags_come_before_the_file_and_that_before_the_defaults() {
+    let root = root("durability = \"power\"\nidle-timeout = 7\n");
+    let config = Config::load(&flags(root.path(), &["--idle-timeout", "8"])).unwrap();
+    assert_eq!(config.durability, Durability::Power);
+    assert_eq!((config.idle_timeout, config.drain_timeout), (8, 10));
+}
+
+#[test]
+fn paths_in_a_file_begin_at_its_directory() {
+    let root = root("state = \"journal\"");
+    let config = Config::load(&flags(root.path(), &[])).unwrap();
+    assert_eq!(config.state.unwrap(), root.path().join(STATE_DIR).join("journal"));
+}
+
+#[test]
+fn what_is_wrong_is_named_with_file_line_and_key() {
+    for (text, line, key) in [
+        ("\n\ndurabilty = \"power\"\n", 3, "durabilty"),
+        ("idle-timeout = 1\ndurability = \"mostly\"", 2, "mostly"),
+        ("idle-timeout = \"x", 1, ""),
+    ] {
+        let root = root(text);
+        match Config::load(&flags(root.path(), &[])) {
+            Err(ConfigError::Parse { file, line: found, what }) => {
+                assert_eq!((file.file_name().unwrap().to_str(), found), (Some(CONFIG_FILE), line));
+                assert!(what.contains(key), "{what}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let missing = Config::load(&flags(Path::new("/"), &["--config", "/nonexistent.toml"]));
+    assert!(matches!(missing, Err(ConfigError::Read { .. })), "{missing:?}");
+}
+
+#[test]
+fn what_is_shown_can_be_read_again() {
+    let root = root("durability = \"power\"");
+    let config = Config::load(&flags(root.path(), &["--state", "/s p"])).unwrap();
+    let shown: Settings = toml::from_str(&config.shown()).unwrap();
+    assert_eq!(shown.drain_timeout, Some(10), "the defaults are told, too");
+    let again = Config::of(shown.clone()).unwrap();
+    assert_eq!(
+        again.shown().lines().skip(1).collect::<Vec<_>>(),
+        config.shown().lines().skip(1).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_root_may_have_any_name() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let root = std::ffi::OsStr::from_bytes(b"/r\xff");
+    let flags = Flags::parse_from(["onewriterd".as_ref(), "--root".as_ref(), root]);
+    let config = Config::load(&flags).unwrap();
+    assert_eq!(config.root, root);
+    assert!(config.shown().contains("root = "));
+}

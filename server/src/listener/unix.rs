@@ -1,0 +1,45 @@
+//! The Unix socket of a root.
+
+use std::{io, os::fd::AsRawFd as _};
+
+use onewriter_tree::Tree;
+use rustix::fs::{AtFlags, Mode, chmodat, renameat, unlinkat};
+use tokio::net::UnixListener;
+
+use super::{Accept, Host};
+use crate::identity::Identity;
+
+/// The socket's name in `.onewriter/`.
+pub const SOCKET: &str = "daemon.sock";
+
+/// Listens at `ROOT/.onewriter/daemon.sock`. The socket appears under its name in one step, when
+/// it can be connected to, in the place of one that an earlier daemon left. The caller owns the
+/// root.
+pub(crate) fn bind(tree: &Tree) -> io::Result<UnixListener> {
+    // One name for all: whoever owns the root clears away what another left.
+    let temporary = format!("{SOCKET}.new");
+    let _ = unlinkat(tree.state(), &*temporary, AtFlags::empty());
+    // By handle, since a socket's path may not be longer than 107 bytes.
+    let path = format!("/proc/self/fd/{}/{temporary}", tree.state().as_raw_fd());
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    chmodat(tree.state(), &*temporary, Mode::RUSR | Mode::WUSR, AtFlags::empty())?;
+    renameat(tree.state(), &*temporary, tree.state(), SOCKET)?;
+    UnixListener::from_std(listener)
+}
+
+/// Takes the socket's name away. The caller owns the root.
+pub(crate) fn unbind(tree: &Tree) {
+    let _ = unlinkat(tree.state(), SOCKET, AtFlags::empty());
+}
+
+impl Accept for UnixListener {
+    async fn accept(&self, host: &Host) -> io::Result<()> {
+        let (socket, _) = UnixListener::accept(self).await?;
+        match Identity::local(&socket) {
+            Ok(who) => host.serve(socket, who),
+            Err(error) => tracing::warn!(cause = %error, "a client's credentials cannot be read"),
+        }
+        Ok(())
+    }
+}
