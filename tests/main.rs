@@ -16,6 +16,7 @@ mod builds;
 mod changes;
 mod command_lines;
 mod contention;
+mod deploy;
 mod direct;
 mod ending;
 mod faults;

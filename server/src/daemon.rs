@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     lifecycle::Lifecycle,
     listener::{Host, SOCKET, unix},
-    services,
+    metrics, services,
 };
 
 /// How often the daemon looks whether its root is still where it was.
@@ -56,6 +56,14 @@ pub enum DaemonError {
         /// Why.
         source: io::Error,
     },
+    /// Nobody could fetch the figures.
+    #[error("cannot serve figures at {address}")]
+    Metrics {
+        /// As it was configured.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// Serves the root until `shutdown` ends, a client asks for the end, nobody has come for the idle
@@ -87,12 +95,19 @@ pub(crate) async fn run_with(
         .map_err(|source| DaemonError::Start { root: root.clone(), source })?;
     let (engine, lifecycle) = (Arc::new(engine), Lifecycle::new());
     lifecycle.report(ServingStatus::Serving).await;
+    let figures = metrics::Endpoint::bind(config.metrics.as_deref()).await.map_err(|source| {
+        DaemonError::Metrics { address: config.metrics.clone().unwrap_or_default(), source }
+    })?;
+    let meters = figures.as_ref().map(metrics::Endpoint::meters);
     let listener = unix::bind(&tree)
         .map_err(|source| DaemonError::Listen { path: state.join(SOCKET), source })?;
     tracing::info!(root = %root.display(), durability = ?engine.durability(), "serving");
     ready(&engine);
 
-    let host = Host::new(services::routes(&engine, &lifecycle), &lifecycle);
+    if let Some(figures) = figures {
+        figures.serve(&engine, &lifecycle);
+    }
+    let host = Host::new(services::routes(&engine, &lifecycle), &lifecycle, meters);
     let watchers = watch_for_the_end(&lifecycle, &config, state.join(LOCK_FILE), shutdown);
     tokio::join!(host.listen(&listener), watchers);
     // Whoever still waits to be accepted is told that nobody listens.

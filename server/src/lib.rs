@@ -8,7 +8,9 @@ mod inherited;
 pub mod launch;
 mod lifecycle;
 pub mod listener;
+mod metrics;
 mod peer;
+mod process;
 mod services;
 mod status;
 #[cfg(test)]

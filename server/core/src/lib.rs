@@ -3,6 +3,7 @@
 pub mod account;
 mod admission;
 mod engine;
+pub mod histogram;
 pub mod journal;
 pub mod leases;
 pub mod locks;

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use onewriter_tree::mutation::Change;
+use onewriter_tree::{Reason, mutation::Change};
 
 /// What the journal and the counts call a mutation that was not done.
 pub const REFUSED: &str = "refused";
@@ -15,6 +15,8 @@ pub const REFUSED: &str = "refused";
 pub struct Counts {
     /// By mutation and outcome.
     pub mutations: BTreeMap<(&'static str, &'static str), u64>,
+    /// Refused mutations, by the reason that was given.
+    pub refusals: BTreeMap<&'static str, u64>,
     /// Bytes of content that were put in place.
     pub bytes: u64,
 }
@@ -23,14 +25,15 @@ pub struct Counts {
 pub(crate) struct Tally(Mutex<Counts>);
 
 impl Tally {
-    pub(crate) fn count(&self, method: &'static str, changes: &[Change], refused: bool) {
+    pub(crate) fn count(&self, method: &'static str, changes: &[Change], refused: Option<Reason>) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for change in changes {
             *counts.mutations.entry((method, change.outcome.as_str())).or_default() += 1;
             counts.bytes += change.bytes;
         }
-        if refused {
+        if let Some(reason) = refused {
             *counts.mutations.entry((method, REFUSED)).or_default() += 1;
+            *counts.refusals.entry(reason.as_str()).or_default() += 1;
         }
     }
 

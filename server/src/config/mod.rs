@@ -68,6 +68,8 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// Seconds that requests under way may take to end when the daemon stops.
     pub drain_timeout: u64,
+    /// Where figures are served, as `HOST:PORT`.
+    pub metrics: Option<String>,
     /// The file that was read.
     pub file: Option<PathBuf>,
     /// Whether this process is one in the background.
@@ -107,6 +109,7 @@ impl Config {
             idle_timeout: settings.idle_timeout.unwrap_or(600),
             state: settings.state.clone(),
             drain_timeout: settings.drain_timeout.unwrap_or(10),
+            metrics: settings.metrics.clone(),
             file: None,
             detached: false,
             settings,

@@ -32,6 +32,11 @@ pub struct Settings {
     /// How long requests under way may take to end when the daemon stops, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub drain_timeout: Option<u64>,
+
+    /// Serve figures for Prometheus at this address, without encryption and to whoever asks: name
+    /// one that only the right machines reach, as in 127.0.0.1:9467
+    #[arg(long, value_name = "HOST:PORT", env = "ONEWRITER_METRICS")]
+    pub metrics: Option<String>,
 }
 
 /// `--durability`.
@@ -71,6 +76,7 @@ impl Settings {
             idle_timeout: self.idle_timeout.or(others.idle_timeout),
             state: self.state.or(others.state),
             drain_timeout: self.drain_timeout.or(others.drain_timeout),
+            metrics: self.metrics.or(others.metrics),
         }
     }
 

@@ -10,7 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::{codegen::Service as _, service::Routes};
 
 pub use self::unix::SOCKET;
-use crate::{corked::Corked, identity::Identity, lifecycle::Lifecycle};
+use crate::{
+    corked::Corked,
+    identity::Identity,
+    lifecycle::Lifecycle,
+    metrics::{Meters, Timed},
+};
 
 /// Flow control windows and frames that let content travel at memory speed, in bytes.
 const STREAM_WINDOW: u32 = 4 << 20;
@@ -37,11 +42,17 @@ pub(crate) trait Accept {
 pub(crate) struct Host {
     routes: Routes,
     lifecycle: Arc<Lifecycle>,
+    /// What times requests, where somebody wants to know.
+    meters: Option<Arc<Meters>>,
 }
 
 impl Host {
-    pub(crate) fn new(routes: Routes, lifecycle: &Arc<Lifecycle>) -> Self {
-        Self { routes, lifecycle: Arc::clone(lifecycle) }
+    pub(crate) fn new(
+        routes: Routes,
+        lifecycle: &Arc<Lifecycle>,
+        meters: Option<Arc<Meters>>,
+    ) -> Self {
+        Self { routes, lifecycle: Arc::clone(lifecycle), meters }
     }
 
     /// Accepts and serves connections until the daemon is told to stop.
@@ -71,11 +82,14 @@ impl Host {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (routes, lifecycle) = (self.routes.clone(), Arc::clone(&self.lifecycle));
+        let meters = self.meters.clone();
         let open = self.lifecycle.connected();
         let (asks, name) = (who.clone(), who);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(asks.clone());
-            routes.clone().call(request)
+            let timer = meters.as_ref().map(|meters| meters.begin(request.uri().path()));
+            let answer = routes.clone().call(request);
+            async { answer.await.map(|answer| answer.map(|body| Timed::new(body, timer))) }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status, async_trait};
 use tonic_health::ServingStatus;
 
 use super::within;
-use crate::{lifecycle::Lifecycle, peer, status::status};
+use crate::{lifecycle::Lifecycle, peer, process, status::status};
 
 pub(crate) struct Administration {
     engine: Arc<Engine>,
@@ -89,7 +89,7 @@ impl v1::administration_server::Administration for Administration {
             sync_rounds,
             sync_requests,
             trash: self.engine.trash(),
-            resident_bytes: resident_bytes(),
+            resident_bytes: process::resident_bytes(),
         }))
     }
 
@@ -170,11 +170,4 @@ fn party(owner: &Owner, access: Access, time: Duration) -> LockParty {
 
 fn millis(time: Duration) -> u64 {
     time.as_millis() as u64
-}
-
-/// The second field of /proc/self/statm counts resident pages.
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm.split(' ').nth(1).and_then(|field| field.parse().ok()).unwrap_or(0);
-    pages * rustix::param::page_size() as u64
 }

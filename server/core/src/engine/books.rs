@@ -57,7 +57,7 @@ impl Heading<'_> {
 impl Books {
     /// Changes, and the failure after them if there was one.
     pub(crate) fn record(&self, heading: &Heading<'_>, changes: &[Change], error: Option<&Error>) {
-        self.tally.count(heading.owner.method, changes, error.is_some());
+        self.tally.count(heading.owner.method, changes, error.map(|error| error.reason));
         for change in changes {
             self.journal.append(Entry {
                 other: change.other.as_ref().map(|other| other.as_bytes().to_vec()),

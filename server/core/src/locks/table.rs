@@ -3,6 +3,7 @@
 //! A queue lives in the map's value, so that the map's shard lock is the only mutex there is. It is
 //! taken for one short step at a time, never across an `.await`, and nobody is woken under it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,6 +15,7 @@ use super::meters::Meters;
 use super::queue::{Queue, Ticket, Turn};
 use super::set::Claims;
 use super::{Access, Counters, Holding, Key, KeyStatus, LockError, LockSet, Owner};
+use crate::histogram::Histogram;
 
 /// All locks of one build root.
 #[derive(Default)]
@@ -51,7 +53,7 @@ impl LockTable {
         let mut stake = Stake::new(self, set);
         while !stake.is_complete() {
             if let Some(turn) = stake.enter_next(&owner, now) {
-                wait.get_or_insert_with(|| self.meters.begin_wait(start));
+                wait.get_or_insert_with(|| self.meters.begin_wait(owner.method, start));
                 stake.wait_for(turn, start, deadline).await?;
                 now = Instant::now();
             }
@@ -118,6 +120,12 @@ impl LockTable {
     /// The table's figures.
     pub fn counters(&self) -> Counters {
         self.meters.read()
+    }
+
+    /// How long requests waited that have stopped waiting, whatever became of them, by their
+    /// [`Owner::method`].
+    pub fn waits(&self) -> BTreeMap<&'static str, Histogram> {
+        self.meters.waits()
     }
 
     /// Whether nothing is locked, and so nobody waits.

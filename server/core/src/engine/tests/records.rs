@@ -34,6 +34,7 @@ async fn each_change_and_each_refusal_is_recorded_once_in_order() {
     let counts = site.engine.counts();
     assert_eq!(counts.mutations[&("mkdir", "created")], 2);
     assert_eq!(counts.mutations[&("mkdir", "refused")], 1);
+    assert_eq!(counts.refusals, [("NOT_A_DIRECTORY", 1)].into());
     assert_eq!(counts.bytes, 3);
 }
 

@@ -275,5 +275,7 @@ async fn the_counters_count_requests() {
     let counters = table.counters();
     assert_eq!((counters.acquisitions, counters.waited), (2, 2));
     assert_eq!(counters.total_wait.as_secs(), 4);
+    let [waits] = table.waits().into_values().collect::<Vec<_>>().try_into().expect("one method");
+    assert_eq!((waits.count, waits.sum.as_secs()), (2, 4));
     assert_idle(&table);
 }

@@ -1,0 +1,61 @@
+//! Figures for Prometheus, on a port of their own.
+//!
+//! Nothing is counted for them that would not be counted anyway, but for how long requests take,
+//! and that only where somebody wants to know: without `--metrics` there is no [`Meters`].
+
+mod figures;
+mod page;
+mod requests;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::{io, sync::Arc};
+
+use onewriter_core::Engine;
+use tokio::net::TcpListener;
+
+pub(crate) use self::requests::{Meters, Timed};
+use crate::lifecycle::Lifecycle;
+
+/// What the figures are taken from.
+pub(crate) struct Sources {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) meters: Arc<Meters>,
+}
+
+/// Where Prometheus will ask.
+pub(crate) struct Endpoint {
+    listener: TcpListener,
+    meters: Arc<Meters>,
+}
+
+impl Endpoint {
+    /// Listens at `address`, if there is one.
+    pub(crate) async fn bind(address: Option<&str>) -> io::Result<Option<Self>> {
+        let Some(address) = address else { return Ok(None) };
+        let listener = TcpListener::bind(address).await?;
+        tracing::info!(address = %listener.local_addr()?, "figures are served");
+        Ok(Some(Self { listener, meters: Arc::default() }))
+    }
+
+    /// What counts requests.
+    pub(crate) fn meters(&self) -> Arc<Meters> {
+        Arc::clone(&self.meters)
+    }
+
+    /// Answers until `lifecycle` is over, beside everything else. The last figures can still be
+    /// fetched while the daemon drains.
+    pub(crate) fn serve(self, engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) {
+        let (engine, lifecycle) = (Arc::clone(engine), Arc::clone(lifecycle));
+        let sources = Sources { engine, lifecycle: Arc::clone(&lifecycle), meters: self.meters };
+        let serve = serve::serve(self.listener, Arc::new(sources));
+        tokio::spawn(async move {
+            tokio::select! {
+                () = serve => {}
+                () = lifecycle.ended() => {}
+            }
+        });
+    }
+}
