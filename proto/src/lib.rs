@@ -16,6 +16,44 @@ pub mod v1 {
     include!("gen/onewriter.v1.rs");
 }
 
+/// What the daemon serves of the Remote Execution API, generated from `build/` and `google/`. The
+/// modules are nested as the packages are, since the generated code counts on it.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated; the .proto files are the documentation"
+)]
+pub mod standard {
+    pub mod build {
+        pub mod bazel {
+            pub mod remote {
+                pub mod execution {
+                    pub mod v2 {
+                        include!("gen/build.bazel.remote.execution.v2.rs");
+                    }
+                }
+            }
+            pub mod semver {
+                include!("gen/build.bazel.semver.rs");
+            }
+        }
+    }
+    pub mod google {
+        pub mod bytestream {
+            include!("gen/google.bytestream.rs");
+        }
+        pub mod rpc {
+            include!("gen/google.rpc.rs");
+        }
+    }
+}
+
+pub use standard::{
+    build::bazel::remote::execution::v2 as reapi,
+    google::{self, bytestream},
+};
+
 /// The compiled `FileDescriptorSet` of the protocol, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");
 

@@ -12,7 +12,14 @@ fn generated_code_is_current() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
     let fresh = tempfile::tempdir().unwrap();
     generate(home, fresh.path());
-    for name in ["onewriter.v1.rs", "descriptor.bin"] {
+    let packages = [
+        "onewriter.v1.rs",
+        "build.bazel.remote.execution.v2.rs",
+        "build.bazel.semver.rs",
+        "google.bytestream.rs",
+        "google.rpc.rs",
+    ];
+    for name in packages.into_iter().chain(["descriptor.bin"]) {
         let (new, old) = (fresh.path().join(name), home.join("src/gen").join(name));
         if env::var_os("UPDATE_GENERATED").is_some() {
             fs::copy(&new, &old).unwrap();
@@ -27,6 +34,11 @@ fn generated_code_is_current() {
 fn generate(home: &Path, out: &Path) {
     let services = ["mutations", "reading", "administration", "transactions", "leases", "builds"];
     let files = services.map(|name| format!("onewriter/v1/{name}.proto"));
+    let standard = [
+        "build/bazel/remote/execution/v2/remote_execution.proto",
+        "google/bytestream/bytestream.proto",
+    ];
+    let files = files.into_iter().chain(standard.map(str::to_owned));
     let descriptors = protox::compile(files, [home]).expect("the .proto files compile");
     #[allow(clippy::disallowed_methods, reason = "writes generated source, not a build tree")]
     fs::write(out.join("descriptor.bin"), descriptors.encode_to_vec()).unwrap();
@@ -35,6 +47,8 @@ fn generate(home: &Path, out: &Path) {
         .out_dir(out)
         .bytes(".onewriter.v1.PublishStreamRequest.chunk")
         .bytes(".onewriter.v1.ReadFileResponse.chunk")
+        .bytes(".google.bytestream")
+        .bytes(".build.bazel.remote.execution.v2")
         .btree_map(".")
         .build_transport(false)
         .server_mod_attribute(".", tonic_only)

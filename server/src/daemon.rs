@@ -15,6 +15,7 @@ use tonic_health::ServingStatus;
 
 use crate::{
     config::Config,
+    content::Content,
     lifecycle::Lifecycle,
     listener::{Host, SOCKET, unix},
     metrics, services,
@@ -107,7 +108,9 @@ pub(crate) async fn run_with(
     if let Some(figures) = figures {
         figures.serve(&engine, &lifecycle);
     }
-    let host = Host::new(services::routes(&engine, &lifecycle), &lifecycle, meters);
+    let content = Content::new(Arc::clone(&tree), config.cas_size);
+    let routes = services::routes(&engine, &lifecycle, &content);
+    let host = Host::new(routes, &lifecycle, meters);
     let watchers = watch_for_the_end(&lifecycle, &config, state.join(LOCK_FILE), shutdown);
     tokio::join!(host.listen(&listener), watchers);
     // Whoever still waits to be accepted is told that nobody listens.

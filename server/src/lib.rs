@@ -1,6 +1,7 @@
 //! The daemon: gRPC services around the core, listeners, lifecycle.
 
 pub mod config;
+mod content;
 mod corked;
 pub mod daemon;
 mod identity;

@@ -71,13 +71,13 @@ fn code(reason: Reason) -> Code {
         PathEmpty | PathNul | PathAbsolute | PathParent | PathReserved | PathTooLong
         | NameTooLong | BadRequest => Code::InvalidArgument,
         NotADirectory | IsADirectory | NotEmpty | OutsideRoot | SymlinkLoop | ReadOnly
-        | CrossDevice | Source | VersionMismatch | Undeclared | StaleLease => {
+        | CrossDevice | Source | VersionMismatch | Undeclared | StaleLease | MissingBlob => {
             Code::FailedPrecondition
         }
         NotFound | RootGone => Code::NotFound,
         Exists => Code::AlreadyExists,
         Permission | NotLocal => Code::PermissionDenied,
-        NoSpace => Code::ResourceExhausted,
+        NoSpace | TooLarge => Code::ResourceExhausted,
         SymlinkRace | Incomplete | Conflict | Deadlock => Code::Aborted,
         ContentMismatch => Code::DataLoss,
         LockTimeout => Code::DeadlineExceeded,

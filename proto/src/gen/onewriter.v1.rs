@@ -221,6 +221,10 @@ pub enum Reason {
     StaleLease = 33,
     /// Waiting for a lease would never end: its holder waits for one that the caller holds.
     Deadlock = 34,
+    /// Content that was named by its digest is neither in the store nor known to lie in the root.
+    MissingBlob = 50,
+    /// The store would not hold it if it were empty.
+    TooLarge = 51,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -264,6 +268,8 @@ impl Reason {
             Self::Undeclared => "REASON_UNDECLARED",
             Self::StaleLease => "REASON_STALE_LEASE",
             Self::Deadlock => "REASON_DEADLOCK",
+            Self::MissingBlob => "REASON_MISSING_BLOB",
+            Self::TooLarge => "REASON_TOO_LARGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -304,6 +310,8 @@ impl Reason {
             "REASON_UNDECLARED" => Some(Self::Undeclared),
             "REASON_STALE_LEASE" => Some(Self::StaleLease),
             "REASON_DEADLOCK" => Some(Self::Deadlock),
+            "REASON_MISSING_BLOB" => Some(Self::MissingBlob),
+            "REASON_TOO_LARGE" => Some(Self::TooLarge),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod settings;
+mod size;
 #[cfg(test)]
 mod tests;
 
@@ -18,11 +19,14 @@ use clap::Parser;
 use onewriter_core::Durability;
 use onewriter_tree::path::STATE_DIR;
 
-pub use self::{error::ConfigError, settings::Settings};
+pub use self::{error::ConfigError, settings::Settings, size::Size};
 
 /// The configuration file in `.onewriter/`, which is read where no other is named. (The client's
 /// settings of `onewriter make` are another file, `.onewriter.toml` at the root.)
 pub const CONFIG_FILE: &str = "daemon.toml";
+
+/// How much content may be kept by its digest where nobody says how much, in bytes.
+const CAS_SIZE: u64 = 10 << 30;
 
 /// Owns every change of one build root, and makes them for clients, one at a time for each path.
 ///
@@ -68,6 +72,8 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// Seconds that requests under way may take to end when the daemon stops.
     pub drain_timeout: u64,
+    /// How much content may be kept by its digest, in bytes.
+    pub cas_size: u64,
     /// Where figures are served, as `HOST:PORT`.
     pub metrics: Option<String>,
     /// The file that was read.
@@ -109,6 +115,7 @@ impl Config {
             idle_timeout: settings.idle_timeout.unwrap_or(600),
             state: settings.state.clone(),
             drain_timeout: settings.drain_timeout.unwrap_or(10),
+            cas_size: settings.cas_size.map_or(CAS_SIZE, |size| size.0),
             metrics: settings.metrics.clone(),
             file: None,
             detached: false,
@@ -123,6 +130,7 @@ impl Config {
             durability: Some(self.durability.into()),
             idle_timeout: Some(self.idle_timeout),
             drain_timeout: Some(self.drain_timeout),
+            cas_size: Some(Size(self.cas_size)),
             ..self.settings.clone()
         };
         let from = match &self.file {

@@ -6,6 +6,8 @@ use clap::{Args, ValueEnum};
 use onewriter_core::Durability;
 use serde::{Deserialize, Serialize};
 
+use super::Size;
+
 /// What can be set, by a flag, in most cases by the environment, and by the configuration file, in
 /// which a name has no dashes before it. `None`: it is not.
 #[derive(Clone, Debug, Default, PartialEq, Args, Deserialize, Serialize)]
@@ -32,6 +34,11 @@ pub struct Settings {
     /// How long requests under way may take to end when the daemon stops, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS")]
     pub drain_timeout: Option<u64>,
+
+    /// How much content to keep by its digest, below ROOT/.onewriter/cas: bytes, or a number with K,
+    /// M, G or T behind it. What was not used for the longest time goes first [default: 10G]
+    #[arg(long, value_name = "SIZE", env = "ONEWRITER_CAS_SIZE")]
+    pub cas_size: Option<Size>,
 
     /// Serve figures for Prometheus at this address, without encryption and to whoever asks: name
     /// one that only the right machines reach, as in 127.0.0.1:9467
@@ -76,6 +83,7 @@ impl Settings {
             idle_timeout: self.idle_timeout.or(others.idle_timeout),
             state: self.state.or(others.state),
             drain_timeout: self.drain_timeout.or(others.drain_timeout),
+            cas_size: self.cas_size.or(others.cas_size),
             metrics: self.metrics.or(others.metrics),
         }
     }

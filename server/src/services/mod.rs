@@ -7,6 +7,7 @@ mod leases;
 mod mutations;
 mod publish_stream;
 mod reading;
+mod reapi;
 mod recognise;
 mod transactions;
 
@@ -34,13 +35,13 @@ use self::{
     administration::Administration, builds::Builds, leases::Leases, mutations::Mutations,
     reading::Reading, transactions::Transactions,
 };
-use crate::{lifecycle::Lifecycle, peer::check_version, status::status};
+use crate::{content::Content, lifecycle::Lifecycle, peer::check_version, status::status};
 
 /// The largest message that is accepted, in bytes. Content travels in streams.
 const MAX_MESSAGE: usize = 4 << 20;
 
 /// The names under which the daemon's health can be asked for; "" is the whole.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 11] = [
     "",
     "onewriter.v1.Administration",
     "onewriter.v1.Builds",
@@ -48,6 +49,10 @@ pub(crate) const NAMES: [&str; 7] = [
     "onewriter.v1.Mutations",
     "onewriter.v1.Reading",
     "onewriter.v1.Transactions",
+    reapi::NAMES[0],
+    reapi::NAMES[1],
+    reapi::NAMES[2],
+    reapi::NAMES[3],
 ];
 
 /// Where the answers of a stream go.
@@ -62,7 +67,11 @@ fn split<T>(request: Request<T>) -> (Request<()>, T) {
 }
 
 /// All services of the daemon, for any number of connections.
-pub(crate) fn routes(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) -> Routes {
+pub(crate) fn routes(
+    engine: &Arc<Engine>,
+    lifecycle: &Arc<Lifecycle>,
+    content: &Arc<Content>,
+) -> Routes {
     let mutations = MutationsServer::new(Mutations::new(Arc::clone(engine)));
     let reading = ReadingServer::new(Reading::new(Arc::clone(engine)));
     let leases = LeasesServer::new(Leases::new(Arc::clone(engine), Arc::clone(lifecycle)));
@@ -74,7 +83,7 @@ pub(crate) fn routes(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) -> Routes
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .expect("the checked-in descriptors are well formed");
-    Routes::new(InterceptedService::new(
+    let routes = Routes::new(InterceptedService::new(
         mutations.max_decoding_message_size(MAX_MESSAGE),
         check_version,
     ))
@@ -84,7 +93,8 @@ pub(crate) fn routes(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) -> Routes
     .add_service(InterceptedService::new(builds, check_version))
     .add_service(AdministrationServer::new(administration))
     .add_service(HealthServer::new(HealthService::from_health_reporter(lifecycle.health().clone())))
-    .add_service(reflection)
+    .add_service(reflection);
+    reapi::add_to(routes, content)
 }
 
 /// What `work` returns, or `None` when the `deadline` comes first.

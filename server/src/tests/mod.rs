@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests set the stage by hand")]
 
 mod builds;
+mod content;
 mod hostile;
 mod leases;
 mod lifecycle;

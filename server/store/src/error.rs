@@ -21,6 +21,14 @@ pub enum StoreError {
         /// What it was to be.
         announced: Digest,
     },
+    /// It was sent compressed, and cannot be unpacked.
+    #[error(
+        "what was sent for {announced} cannot be unpacked: it is no zstd stream, or one with a window of more than 8 MiB"
+    )]
+    Packed {
+        /// What it was to be.
+        announced: Digest,
+    },
     /// The store would not hold it if it were empty.
     #[error("{size} bytes do not fit into a store of {max}")]
     TooLarge {

@@ -65,6 +65,8 @@ reasons! {
     Undeclared => "UNDECLARED",
     StaleLease => "STALE_LEASE",
     Deadlock => "DEADLOCK",
+    MissingBlob => "MISSING_BLOB",
+    TooLarge => "TOO_LARGE",
 }
 
 impl Reason {

@@ -1,0 +1,86 @@
+//! The Remote Execution API, as far as it stores content and results: what build farms speak.
+
+mod action_cache;
+mod byte_stream;
+mod capabilities;
+mod directories;
+mod names;
+mod refusal;
+mod storage;
+
+use std::sync::Arc;
+
+use onewriter_proto::{
+    bytestream::byte_stream_server::ByteStreamServer,
+    reapi::{
+        self, action_cache_server::ActionCacheServer, capabilities_server::CapabilitiesServer,
+        content_addressable_storage_server::ContentAddressableStorageServer,
+        digest_function::Value,
+    },
+};
+use onewriter_store::{Digest, Function};
+use onewriter_tree::Reason;
+use tonic::{Code, Status, service::Routes};
+
+use self::refusal::refuse;
+use crate::content::Content;
+
+/// The contents of one batch, in bytes.
+const MAX_BATCH: u64 = 4 << 20;
+
+/// The largest message, in bytes: a batch, and what says which content is which. A batch of empty
+/// contents has as many as fit.
+const MAX_MESSAGE: usize = MAX_BATCH as usize + (1 << 20);
+
+/// What one message of a stream has of a content, in bytes.
+const CHUNK: usize = 256 << 10;
+
+/// The names of the services.
+pub(super) const NAMES: [&str; 4] = [
+    "build.bazel.remote.execution.v2.ActionCache",
+    "build.bazel.remote.execution.v2.Capabilities",
+    "build.bazel.remote.execution.v2.ContentAddressableStorage",
+    "google.bytestream.ByteStream",
+];
+
+/// What the services have in common.
+#[derive(Clone)]
+struct Api {
+    content: Arc<Content>,
+}
+
+/// Adds the services to the daemon's.
+pub(super) fn add_to(routes: Routes, content: &Arc<Content>) -> Routes {
+    let api = Api { content: Arc::clone(content) };
+    let storage = ContentAddressableStorageServer::new(api.clone());
+    let results = ActionCacheServer::new(api.clone());
+    routes
+        .add_service(storage.max_decoding_message_size(MAX_MESSAGE))
+        .add_service(results.max_decoding_message_size(MAX_MESSAGE))
+        .add_service(CapabilitiesServer::new(api.clone()))
+        .add_service(ByteStreamServer::new(api))
+}
+
+/// The digest function that a request names.
+fn function(value: i32) -> Result<Function, Status> {
+    match Value::try_from(value) {
+        // Both have as many digits, but whoever does not say has not heard of the other.
+        Ok(Value::Unknown | Value::Sha256) => Ok(Function::Sha256),
+        Ok(Value::Blake3) => Ok(Function::Blake3),
+        _ => Err(bad("digest_function: SHA256 and BLAKE3 are known here")),
+    }
+}
+
+fn digest(function: Function, digest: &reapi::Digest) -> Result<Digest, Status> {
+    Digest::parse(function, &digest.hash, digest.size_bytes).map_err(|e| bad(e.to_string()))
+}
+
+/// A digest that a request cannot do without.
+fn required(function: Function, given: Option<&reapi::Digest>) -> Result<Digest, Status> {
+    digest(function, given.ok_or_else(|| bad("the request names no digest"))?)
+}
+
+/// A request without meaning.
+fn bad(what: impl Into<String>) -> Status {
+    refuse(Code::InvalidArgument, Reason::BadRequest, what)
+}
