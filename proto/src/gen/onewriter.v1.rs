@@ -54,6 +54,60 @@ pub struct MutationResponse {
     #[prost(message, repeated, tag = "1")]
     pub changes: ::prost::alloc::vec::Vec<Change>,
 }
+/// What content is called.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Digest {
+    #[prost(enumeration = "digest::Function", tag = "1")]
+    pub function: i32,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    /// The content's size in bytes.
+    #[prost(uint64, tag = "3")]
+    pub size: u64,
+}
+/// Nested message and enum types in `Digest`.
+pub mod digest {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Function {
+        Unspecified = 0,
+        Sha256 = 1,
+        Blake3 = 2,
+    }
+    impl Function {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "FUNCTION_UNSPECIFIED",
+                Self::Sha256 => "FUNCTION_SHA256",
+                Self::Blake3 => "FUNCTION_BLAKE3",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "FUNCTION_UNSPECIFIED" => Some(Self::Unspecified),
+                "FUNCTION_SHA256" => Some(Self::Sha256),
+                "FUNCTION_BLAKE3" => Some(Self::Blake3),
+                _ => None,
+            }
+        }
+    }
+}
 /// A moment: seconds and nanoseconds since 1970-01-01 00:00 UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Time {
@@ -398,6 +452,20 @@ pub struct PublishStaged {
     /// writer until the request is sent: the daemon clears unlocked ones away when it starts.
     #[prost(bytes = "vec", tag = "2")]
     pub name: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PublishDigestRequest {
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    #[prost(message, optional, tag = "2")]
+    pub publish: ::core::option::Option<PublishDigest>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PublishDigest {
+    #[prost(message, optional, tag = "1")]
+    pub to: ::core::option::Option<Publication>,
+    #[prost(message, optional, tag = "2")]
+    pub digest: ::core::option::Option<Digest>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishStreamRequest {
@@ -833,8 +901,8 @@ pub mod mutations_client {
             self.inner.unary(req, path, codec).await
         }
         /// Publishes content that arrives in the stream. The caller sends `begin`, waits for `proceed`
-        /// where it announced a digest (content that the path already has is answered with `done` at
-        /// once and never sent), then `chunk`s, then `finish`. A stream that ends without `finish`
+        /// where it announced a digest (content that the daemon has, as for PublishDigest, is answered with
+        /// `done` at once and never sent), then `chunk`s, then `finish`. A stream that ends without `finish`
         /// publishes nothing.
         /// INVALID_ARGUMENT BAD_REQUEST; DATA_LOSS CONTENT_MISMATCH; ABORTED INCOMPLETE;
         /// ALREADY_EXISTS EXISTS
@@ -863,6 +931,35 @@ pub mod mutations_client {
             req.extensions_mut()
                 .insert(GrpcMethod::new("onewriter.v1.Mutations", "PublishStream"));
             self.inner.streaming(req, path, codec).await
+        }
+        /// Publishes content that is named and not sent: content that the path has already (UNCHANGED), that
+        /// the store has, or that another path of the root has had and still has (a copy, which shares its
+        /// blocks where the filesystem can). What else is there has to be uploaded first: see
+        /// build/bazel/remote/execution/v2/remote_execution.proto.
+        /// FAILED_PRECONDITION MISSING_BLOB; INVALID_ARGUMENT BAD_REQUEST; ALREADY_EXISTS EXISTS
+        pub async fn publish_digest(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PublishDigestRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MutationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/onewriter.v1.Mutations/PublishDigest",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("onewriter.v1.Mutations", "PublishDigest"));
+            self.inner.unary(req, path, codec).await
         }
         /// Makes a symbolic link. Its target is stored as it is given, never resolved: a link may point
         /// anywhere, but nothing is ever written through one that leads out of the root.
@@ -1099,8 +1196,8 @@ pub mod mutations_server {
             + std::marker::Send
             + 'static;
         /// Publishes content that arrives in the stream. The caller sends `begin`, waits for `proceed`
-        /// where it announced a digest (content that the path already has is answered with `done` at
-        /// once and never sent), then `chunk`s, then `finish`. A stream that ends without `finish`
+        /// where it announced a digest (content that the daemon has, as for PublishDigest, is answered with
+        /// `done` at once and never sent), then `chunk`s, then `finish`. A stream that ends without `finish`
         /// publishes nothing.
         /// INVALID_ARGUMENT BAD_REQUEST; DATA_LOSS CONTENT_MISMATCH; ABORTED INCOMPLETE;
         /// ALREADY_EXISTS EXISTS
@@ -1109,6 +1206,18 @@ pub mod mutations_server {
             request: tonic::Request<tonic::Streaming<super::PublishStreamRequest>>,
         ) -> std::result::Result<
             tonic::Response<Self::PublishStreamStream>,
+            tonic::Status,
+        >;
+        /// Publishes content that is named and not sent: content that the path has already (UNCHANGED), that
+        /// the store has, or that another path of the root has had and still has (a copy, which shares its
+        /// blocks where the filesystem can). What else is there has to be uploaded first: see
+        /// build/bazel/remote/execution/v2/remote_execution.proto.
+        /// FAILED_PRECONDITION MISSING_BLOB; INVALID_ARGUMENT BAD_REQUEST; ALREADY_EXISTS EXISTS
+        async fn publish_digest(
+            &self,
+            request: tonic::Request<super::PublishDigestRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MutationResponse>,
             tonic::Status,
         >;
         /// Makes a symbolic link. Its target is stored as it is given, never resolved: a link may point
@@ -1439,6 +1548,51 @@ pub mod mutations_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/onewriter.v1.Mutations/PublishDigest" => {
+                    #[allow(non_camel_case_types)]
+                    struct PublishDigestSvc<T: Mutations>(pub Arc<T>);
+                    impl<
+                        T: Mutations,
+                    > tonic::server::UnaryService<super::PublishDigestRequest>
+                    for PublishDigestSvc<T> {
+                        type Response = super::MutationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PublishDigestRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Mutations>::publish_digest(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PublishDigestSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -1,6 +1,7 @@
 //! Content by its digest: the store, opened when it is first needed, and uploads that wait for their
 //! client to come back.
 
+mod known;
 mod parked;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +10,8 @@ use onewriter_store::{Digest, Store, StoreError, Upload};
 use onewriter_tree::Tree;
 use tokio::task::spawn_blocking;
 
-pub(crate) use self::parked::Parked;
+use self::known::Places;
+pub(crate) use self::{known::Wanted, parked::Parked};
 
 /// The store of a root.
 #[derive(Debug)]
@@ -20,12 +22,14 @@ pub(crate) struct Content {
     /// `None` until somebody needs it: most daemons never do.
     store: Mutex<Option<Store>>,
     pub(crate) parked: Parked,
+    pub(crate) places: Places,
 }
 
 impl Content {
     /// The store of `tree` that holds `max` bytes at most. The caller owns the root.
     pub(crate) fn new(tree: Arc<Tree>, max: u64) -> Arc<Self> {
-        Arc::new(Self { tree, max, store: Mutex::new(None), parked: Parked::default() })
+        let (parked, places) = (Parked::default(), Places::default());
+        Arc::new(Self { tree, max, store: Mutex::new(None), parked, places })
     }
 
     /// How many bytes the store may hold.
@@ -41,6 +45,14 @@ impl Content {
         }
         let store = Store::open(self.tree.state(), self.max)?;
         Ok(opened.insert(store).clone())
+    }
+
+    /// The store, unless nobody has ever put anything into it. Waits for the disk.
+    fn store_if_made(&self) -> Result<Option<Store>, StoreError> {
+        if !Store::is_made(self.tree.state()) {
+            return Ok(None);
+        }
+        self.store().map(Some)
     }
 
     /// Does with the store what may wait for the disk, where it delays nobody else.

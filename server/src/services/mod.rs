@@ -5,6 +5,7 @@ mod builds;
 mod inflow;
 mod leases;
 mod mutations;
+mod publish_digest;
 mod publish_stream;
 mod reading;
 mod reapi;
@@ -72,7 +73,7 @@ pub(crate) fn routes(
     lifecycle: &Arc<Lifecycle>,
     content: &Arc<Content>,
 ) -> Routes {
-    let mutations = MutationsServer::new(Mutations::new(Arc::clone(engine)));
+    let mutations = MutationsServer::new(Mutations::new(Arc::clone(engine), Arc::clone(content)));
     let reading = ReadingServer::new(Reading::new(Arc::clone(engine)));
     let leases = LeasesServer::new(Leases::new(Arc::clone(engine), Arc::clone(lifecycle)));
     let transactions = TransactionsServer::new(Transactions::new(Arc::clone(engine)));

@@ -10,26 +10,27 @@ use onewriter_proto::{
     convert,
     v1::{
         self, BatchRequest, HardLinkRequest, MakeDirectoriesRequest, MutationResponse,
-        PublishLocalRequest, PublishStagedRequest, PublishStreamRequest, PublishStreamResponse,
-        RemoveRequest, RenameRequest, SetAttributesRequest, SymlinkRequest, TouchRequest,
-        mutation::Kind,
+        PublishDigestRequest, PublishLocalRequest, PublishStagedRequest, PublishStreamRequest,
+        PublishStreamResponse, RemoveRequest, RenameRequest, SetAttributesRequest, SymlinkRequest,
+        TouchRequest, mutation::Kind,
     },
 };
 use onewriter_tree::{Error, mutation::Mutation};
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::{Answers, publish_stream};
-use crate::{peer::Terms, status::status};
+use super::{Answers, publish_digest, publish_stream};
+use crate::{content::Content, peer::Terms, status::status};
 
 pub(crate) struct Mutations {
     engine: Arc<Engine>,
+    content: Arc<Content>,
 }
 
 type Answer = Result<Response<MutationResponse>, Status>;
 
 impl Mutations {
-    pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+    pub(crate) fn new(engine: Arc<Engine>, content: Arc<Content>) -> Self {
+        Self { engine, content }
     }
 
     /// Runs the one mutation that a request names.
@@ -89,6 +90,11 @@ impl v1::mutations_server::Mutations for Mutations {
         self.one(terms, publish.map(Kind::PublishStaged)).await
     }
 
+    async fn publish_digest(&self, request: Request<PublishDigestRequest>) -> Answer {
+        let done = publish_digest::serve(&self.engine, &self.content, request).await;
+        done.map(Response::new)
+    }
+
     async fn symlink(&self, request: Request<SymlinkRequest>) -> Answer {
         let (terms, link) = open(request, |r| (r.context, r.link));
         self.one(terms, link.map(Kind::Symlink)).await
@@ -131,6 +137,7 @@ impl v1::mutations_server::Mutations for Mutations {
         request: Request<Streaming<PublishStreamRequest>>,
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
         let (request, steps) = super::split(request);
-        Ok(Response::new(publish_stream::serve(Arc::clone(&self.engine), request, steps)))
+        let (engine, content) = (Arc::clone(&self.engine), Arc::clone(&self.content));
+        Ok(Response::new(publish_stream::serve(engine, content, request, steps)))
     }
 }

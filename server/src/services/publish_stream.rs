@@ -11,14 +11,24 @@ use onewriter_proto::{
         publish_stream_response::Step as Out,
     },
 };
+use onewriter_store::Function;
 use onewriter_tree::{
     Error, Reason, Staged,
-    mutation::{Publish, Source, Unchanged},
+    mutation::{Publish, Source},
 };
 use tonic::{Request, Status, Streaming};
 
-use super::{Answers, Sender, answers, inflow::Inflow, recognise::Recognise, send, within};
-use crate::{peer::Terms, status::status};
+use super::{
+    Answers, Sender, answers,
+    inflow::Inflow,
+    publish_digest::{done, known, nothing},
+    send, within,
+};
+use crate::{
+    content::{Content, Wanted},
+    peer::Terms,
+    status::status,
+};
 
 /// The most that one message may carry of the content, in bytes.
 const MAX_CHUNK: usize = 1 << 20;
@@ -26,18 +36,20 @@ const MAX_CHUNK: usize = 1 << 20;
 /// Serves one publish. It ends with the client: nothing is left in staging.
 pub(crate) fn serve(
     engine: Arc<Engine>,
+    content: Arc<Content>,
     request: Request<()>,
     steps: Streaming<PublishStreamRequest>,
 ) -> Answers<PublishStreamResponse> {
     // Bounded by its own waits, each of which says what it waited for.
     answers(1, None, |to| async move {
-        let done = publish(engine, request, steps, &to).await?;
+        let done = publish(engine, content, request, steps, &to).await?;
         send(&to, PublishStreamResponse { step: Some(Out::Done(done)) }).await
     })
 }
 
 async fn publish(
     engine: Arc<Engine>,
+    content: Arc<Content>,
     request: Request<()>,
     mut steps: Streaming<PublishStreamRequest>,
     answers: &Sender<PublishStreamResponse>,
@@ -50,10 +62,12 @@ async fn publish(
     let PublishBegin { context, to, blake3 } = begin;
     let Terms { caller, umask, .. } = Terms::of(&request, context);
     // Checked before any content is sent.
-    let publish = publication(to.clone(), nothing(), umask)?;
+    publication(to.clone(), nothing(), umask)?;
     let digest = blake3.map(digest).transpose().map_err(status)?;
-    if let Some(digest) = digest {
-        if let Some(done) = recognised(&engine, &caller, publish, digest).await? {
+    let wanted =
+        digest.map(|hash| Wanted { function: Function::Blake3, hash: hash.into(), size: None });
+    if let Some(wanted) = wanted {
+        if let Some(done) = known(&engine, &content, &caller, (&to, umask), wanted).await? {
             return Ok(done);
         }
         let proceed = PublishStreamResponse { step: Some(Out::Proceed(PublishProceed {})) };
@@ -61,42 +75,16 @@ async fn publish(
     }
     let path = to.as_ref().map(|to| to.path.clone()).unwrap_or_default();
     let staged = receive(&engine, &mut steps, &path, digest, &caller).await?;
-    run(&engine, caller, to, Source::Staged(staged), umask).await
-}
-
-async fn run(
-    engine: &Engine,
-    caller: Caller,
-    to: Option<Publication>,
-    source: Source,
-    umask: u32,
-) -> Result<MutationResponse, Status> {
-    let publish = publication(to, source, umask)?;
-    engine.run(caller, Box::new(publish)).await.map(convert::response).map_err(status)
+    let publish = publication(to, Source::Staged(staged), umask)?;
+    let changes = engine.run(caller, Box::new(publish)).await.map_err(status)?;
+    Ok(match wanted {
+        Some(found) => done(&content, found, changes),
+        None => convert::response(changes),
+    })
 }
 
 fn publication(to: Option<Publication>, source: Source, umask: u32) -> Result<Publish, Status> {
     convert::publication(to, source, umask).map_err(status)
-}
-
-/// A source that is never opened.
-fn nothing() -> Source {
-    Source::Local { path: "/dev/null".into(), consume: false }
-}
-
-/// The answer, if the path has the content already.
-async fn recognised(
-    engine: &Engine,
-    caller: &Caller,
-    publish: Publish,
-    digest: blake3::Hash,
-) -> Result<Option<MutationResponse>, Status> {
-    if publish.unchanged == Unchanged::Replace {
-        return Ok(None);
-    }
-    let recognise = Recognise::new(publish, digest);
-    let changes = engine.run(caller.clone(), Box::new(recognise)).await.map_err(status)?;
-    Ok((!changes.is_empty()).then(|| convert::response(changes)))
 }
 
 /// Writes the content into staging as it comes, and checks that it is what was announced.

@@ -1,10 +1,13 @@
 //! Content that is known by its digest before it is sent.
 
+use onewriter_store::Digest;
 use onewriter_tree::{
-    Fault, FileKind, Last, Tree,
+    Fault, FileKind, Last, Stat, Tree,
     mutation::{Claim, Effects, Mutation, Publish, Source},
     open_file, stat,
 };
+
+use crate::content::Wanted;
 
 /// The part of a publish that can be done without its content: all of it, where the path has that
 /// content already; else nothing, which shows as no change at all.
@@ -12,14 +15,14 @@ use onewriter_tree::{
 /// The content is looked at under the lock of its path: what is found is what is left there.
 pub(super) struct Recognise {
     publish: Publish,
-    digest: blake3::Hash,
+    wanted: Wanted,
     is_there: bool,
 }
 
 impl Recognise {
     /// The source of `publish` is not needed.
-    pub(super) fn new(publish: Publish, digest: blake3::Hash) -> Self {
-        Self { publish, digest, is_there: false }
+    pub(super) fn new(publish: Publish, wanted: Wanted) -> Self {
+        Self { publish, wanted, is_there: false }
     }
 
     fn has_content(&self, tree: &Tree) -> Result<bool, Fault> {
@@ -29,13 +32,17 @@ impl Recognise {
         if real != *path {
             return Err(Fault::Moved);
         }
-        if found.is_none_or(|found| found.kind != FileKind::RegularFile) {
+        let is_like = |found: &Stat| {
+            let size = self.wanted.size;
+            found.kind == FileKind::RegularFile && size.is_none_or(|size| size == found.size)
+        };
+        if !found.is_some_and(|found| is_like(&found)) {
             return Ok(false);
         }
         // Whatever keeps it from being read is for the publish itself to judge.
         let Ok((file, _)) = open_file(tree, path) else { return Ok(false) };
-        let mut hasher = blake3::Hasher::new();
-        Ok(hasher.update_reader(file).is_ok() && hasher.finalize() == self.digest)
+        let digest = Digest::of_file(self.wanted.function, &file);
+        Ok(digest.is_ok_and(|digest| self.wanted.is(&digest)))
     }
 }
 

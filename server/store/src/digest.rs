@@ -1,8 +1,10 @@
 //! What content is called: a digest and a size, as in the Remote Execution API.
 
-use std::fmt;
+use std::{fmt, fs::File};
 
 use sha2::Digest as _;
+
+use crate::{disk, error::StoreError};
 
 /// A digest function whose digests have 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +69,17 @@ impl Digest {
         let mut hasher = Hasher::new(function);
         hasher.update(content);
         hasher.finish()
+    }
+
+    /// Of all of a file, wherever it stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], where it cannot be read.
+    pub fn of_file(function: Function, file: &File) -> Result<Self, StoreError> {
+        let mut hasher = Hasher::new(function);
+        disk::read_through(file, |piece| hasher.update(piece))
+            .map_err(StoreError::std("cannot read content"))?;
+        Ok(hasher.finish())
     }
 
     /// The hash in hexadecimal digits.

@@ -65,6 +65,11 @@ impl Disk {
         Ok(disk)
     }
 
+    /// Whether the store's directory is there.
+    pub(crate) fn is_made(state: BorrowedFd<'_>) -> bool {
+        statat(state, NAME, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// All that the store holds. Whatever else lies there is no business of the store's.
     pub(crate) fn list(&self) -> Result<Vec<Found>, Errno> {
         let mut found = Vec::new();

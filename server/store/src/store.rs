@@ -9,7 +9,7 @@ use std::{
 use rustix::io::Errno;
 
 use crate::{
-    digest::{Digest, Function, Hasher},
+    digest::{Digest, Function},
     disk::{self, Disk},
     error::StoreError,
     index::{Index, Key, Space},
@@ -60,6 +60,22 @@ impl Store {
         // It may have been larger. What does not fit then is only just being inserted.
         let _ = index.charge(0, |key| disk.delete(key));
         Ok(Self(Arc::new(Inner { disk, index: Mutex::new(index) })))
+    }
+
+    /// Whether there is a store in `state`.
+    pub fn is_made(state: BorrowedFd<'_>) -> bool {
+        Disk::is_made(state)
+    }
+
+    /// The content of that hash, if it is there, with its size.
+    pub fn named(&self, function: Function, hash: [u8; 32]) -> Option<Digest> {
+        let nothing = Digest::of(function, b"");
+        if hash == nothing.hash {
+            return Some(nothing);
+        }
+        let digest = Digest { function, hash, size: 0 };
+        let size = self.0.index().get_mut(key(&digest))?.size;
+        Some(Digest { size, ..digest })
     }
 
     /// Whether the content is there; it will not be the next to go.
@@ -119,10 +135,7 @@ impl Store {
     /// Hashes what was there before the machine started. What is as it should be is not doubted any
     /// more, also by the next daemon.
     fn is_whole(&self, file: &File, digest: &Digest) -> Result<bool, StoreError> {
-        let mut hasher = Hasher::new(digest.function);
-        disk::read_through(file, |piece| hasher.update(piece))
-            .map_err(StoreError::std("cannot read stored content"))?;
-        if hasher.finish() != *digest {
+        if Digest::of_file(digest.function, file)? != *digest {
             return Ok(false);
         }
         let (key, now) = (key(digest), disk::now());

@@ -27,6 +27,7 @@ use rustix::{
 };
 
 use crate::{
+    content,
     transaction::spare::{self, Spares},
     trash,
     tree::{DIRECTORY, proc_path, rename_new},
@@ -287,6 +288,12 @@ impl Staged {
     /// The file, open for reading and writing.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Copies all of `from` into it, while it is empty; shares the blocks where the filesystem can.
+    /// `size` is what `from` was last seen to have; returns the bytes copied.
+    pub fn fill(&self, from: &File, size: u64) -> Result<u64, Errno> {
+        content::copy(from, &self.file, size)
     }
 
     /// Its name in staging, where it has one.
