@@ -79,11 +79,12 @@ pub(crate) fn routes(
     let transactions = TransactionsServer::new(Transactions::new(Arc::clone(engine)));
     let builds = BuildsServer::new(Builds::new(Arc::clone(engine)));
     let administration = Administration::new(Arc::clone(engine), Arc::clone(lifecycle));
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the checked-in descriptors are well formed");
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let well_formed = "the checked-in descriptors are well formed";
     let routes = Routes::new(InterceptedService::new(
         mutations.max_decoding_message_size(MAX_MESSAGE),
         check_version,
@@ -94,7 +95,9 @@ pub(crate) fn routes(
     .add_service(InterceptedService::new(builds, check_version))
     .add_service(AdministrationServer::new(administration))
     .add_service(HealthServer::new(HealthService::from_health_reporter(lifecycle.health().clone())))
-    .add_service(reflection);
+    .add_service(reflection().build_v1().expect(well_formed))
+    // What Python's grpcio-reflection and older tools speak.
+    .add_service(reflection().build_v1alpha().expect(well_formed));
     reapi::add_to(routes, content)
 }
 
