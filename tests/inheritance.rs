@@ -18,7 +18,8 @@ fn a_daemon_keeps_nothing_of_its_starter() {
     assert_eq!(daemon.field(7), "0", "it has no terminal");
     let known =
         ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUST_BACKTRACE", "ONEWRITER_LOG"];
-    let settings = ["ROOT", "CONFIG", "DURABILITY", "IDLE_TIMEOUT", "STATE", "METRICS"];
+    let settings =
+        ["ROOT", "CONFIG", "DURABILITY", "IDLE_TIMEOUT", "STATE", "METRICS", "LOG_FORMAT"];
     let is_setting =
         |name: &str| name.strip_prefix("ONEWRITER_").is_some_and(|name| settings.contains(&name));
     let mut unknown = daemon.environment();

@@ -2,10 +2,10 @@
 
 use std::{
     io,
-    os::unix::fs::MetadataExt as _,
+    os::unix::{fs::MetadataExt as _, net::UnixListener},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use onewriter_core::{Engine, LOCK_FILE, Ownership, OwnershipError, StartError};
@@ -16,9 +16,10 @@ use tonic_health::ServingStatus;
 use crate::{
     config::Config,
     content::Content,
+    handover::{self, HandoverError, Offer},
     lifecycle::Lifecycle,
     listener::{Host, SOCKET, unix},
-    metrics, services,
+    manager, metrics, services,
 };
 
 /// How often the daemon looks whether its root is still where it was.
@@ -26,6 +27,9 @@ const ROOT_CHECK: Duration = Duration::from_secs(2);
 
 /// How long open connections get to end after their requests have.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long a daemon that has handed over may hold the root after it said that it has ended.
+const AFTERLIFE: Duration = Duration::from_secs(5);
 
 /// Why the daemon cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +61,9 @@ pub enum DaemonError {
         /// Why.
         source: io::Error,
     },
+    /// The daemon that serves the root goes on to do so.
+    #[error("cannot take the place of the running daemon")]
+    Handover(#[from] HandoverError),
     /// Nobody could fetch the figures.
     #[error("cannot serve figures at {address}")]
     Metrics {
@@ -68,28 +75,33 @@ pub enum DaemonError {
 }
 
 /// Serves the root until `shutdown` ends, a client asks for the end, nobody has come for the idle
-/// time, or the root is gone. `ready` is called when clients can connect.
+/// time, the root is gone, or another daemon takes its place. `ready` is called when clients can
+/// connect; `socket` is where they do, if somebody else has bound it and will go on to keep it.
 ///
 /// # Errors
 /// [`DaemonError`], when it cannot begin to serve.
 pub async fn run(
     config: Config,
+    socket: Option<UnixListener>,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(),
 ) -> Result<(), DaemonError> {
-    run_with(config, shutdown, |_| ready()).await
+    run_with(config, socket, shutdown, |_| ready()).await
 }
 
 /// [`run`], which shows the core to whoever waits for it.
 pub(crate) async fn run_with(
     config: Config,
+    socket: Option<UnixListener>,
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(&Arc<Engine>),
 ) -> Result<(), DaemonError> {
     let tree = Arc::new(Tree::open(&config.root)?);
     let root = tree.path().to_owned();
     let state = root.join(STATE_DIR);
-    let owned = Ownership::take(&tree)
+    let taken = if config.replace { handover::take(&tree).await? } else { None };
+    let owned = own(&tree, taken.is_some())
+        .await
         .map_err(|source| DaemonError::Ownership { root: root.clone(), source })?;
     let journal = config.state.as_deref().unwrap_or(&state);
     let engine = Engine::start(Arc::clone(&tree), journal, config.durability)
@@ -100,10 +112,18 @@ pub(crate) async fn run_with(
         DaemonError::Metrics { address: config.metrics.clone().unwrap_or_default(), source }
     })?;
     let meters = figures.as_ref().map(metrics::Endpoint::meters);
-    let listener = unix::bind(&tree)
-        .map_err(|source| DaemonError::Listen { path: state.join(SOCKET), source })?;
+    let listening = |source| DaemonError::Listen { path: state.join(SOCKET), source };
+    let is_kept = socket.is_some();
+    let listener = match socket.or(taken) {
+        Some(socket) => unix::adopt(socket).map_err(listening)?,
+        None => unix::bind(&tree, SOCKET).map_err(listening)?,
+    };
+    let offer = Offer::bind(&tree, config.drain_timeout, is_kept || manager::is_there())
+        .map_err(listening)?;
     tracing::info!(root = %root.display(), durability = ?engine.durability(), "serving");
     ready(&engine);
+    manager::ready(&root);
+    watch_over(&engine, &lifecycle);
 
     if let Some(figures) = figures {
         figures.serve(&engine, &lifecycle);
@@ -111,22 +131,61 @@ pub(crate) async fn run_with(
     let content = Content::new(Arc::clone(&tree), config.cas_size);
     let routes = services::routes(&engine, &lifecycle, &content);
     let host = Host::new(routes, &lifecycle, meters);
-    let watchers = watch_for_the_end(&lifecycle, &config, state.join(LOCK_FILE), shutdown);
-    tokio::join!(host.listen(&listener), watchers);
-    // Whoever still waits to be accepted is told that nobody listens.
+    let ending = watch_for_the_end(&lifecycle, &config, state.join(LOCK_FILE), shutdown);
+    let watchers = async {
+        tokio::select! {
+            () = ending => None,
+            handed = offer.taken(&listener) => {
+                lifecycle.stop("another daemon takes over");
+                Some(handed)
+            }
+        }
+    };
+    let ((), handed) = tokio::join!(host.listen(&listener), watchers);
+    manager::stopping();
+    // Whoever still waits to be accepted is told that nobody listens, unless somebody else does.
     drop(listener);
-
-    // A client that finds no socket starts a daemon, which waits for the root to be free.
-    unix::unbind(&tree);
+    Offer::unbind(&tree);
+    if is_kept || handed.is_some() {
+        // Clients go to another daemon's queue when they are told to leave, before any is refused.
+        let _ = timeout(GOODBYE, lifecycle.close()).await;
+    } else {
+        // A client that finds no socket starts a daemon, which waits for the root to be free.
+        unix::unbind(&tree);
+    }
     let drained = wind_up(engine, &lifecycle, config.drain_timeout).await;
     if drained {
         drop(owned);
     } else {
         // What still acts may act until the process ends; so long the root is not free.
-        std::mem::forget(owned);
+        std::mem::forget((owned, handed));
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Takes the root. After a hand-over its last owner may be a moment away from its end.
+async fn own(tree: &Tree, handed_over: bool) -> Result<Ownership, OwnershipError> {
+    let deadline = Instant::now() + if handed_over { AFTERLIFE } else { Duration::ZERO };
+    loop {
+        match Ownership::take(tree) {
+            Err(OwnershipError::Taken { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            taken => return taken,
+        }
+    }
+}
+
+/// Has the service manager's watchdog know how the engine is, until the daemon is over.
+fn watch_over(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) {
+    let (engine, lifecycle) = (Arc::clone(engine), Arc::clone(lifecycle));
+    tokio::spawn(async move {
+        tokio::select! {
+            () = manager::watchdog(|| engine.pulse()) => {}
+            () = lifecycle.ended() => {}
+        }
+    });
 }
 
 /// Finishes what is under way, for so many seconds; then connections end, whatever they wait for.

@@ -8,7 +8,7 @@ use std::{
     ffi::OsString,
     fs::{File, OpenOptions},
     io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::{fs::OpenOptionsExt as _, net::UnixListener},
     path::Path,
     pin::pin,
     process::{Command, ExitCode, Stdio},
@@ -21,9 +21,10 @@ use onewriter_tree::path::STATE_DIR;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    config::{Config, Flags},
+    config::{Config, Flags, LogFormat},
     daemon::{self, DaemonError},
     listener::SOCKET,
+    manager,
 };
 
 /// The log of a detached daemon, in `.onewriter/`.
@@ -67,15 +68,19 @@ pub fn main(flags: Flags) -> ExitCode {
         let _ = crate::inherited::unblock_signals();
         let _ = std::env::set_current_dir("/");
     }
-    log_to_stderr();
+    log_to_stderr(config.log_format);
     raise_descriptor_limit();
     // The allocator asks for huge pages. An idle daemon would hold megabytes that it never uses.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     // One thread: a request that changes threads on its way is woken up more often than it works.
+    let socket = match manager::socket() {
+        Ok(socket) => socket,
+        Err(error) => return report(Err(error.into())),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => {
-            let done = report(runtime.block_on(serve(config)).map_err(Box::from));
+            let done = report(runtime.block_on(serve(config, socket)).map_err(Box::from));
             // A system call that hangs may not keep the process: what it held ends with it.
             runtime.shutdown_timeout(FAREWELL);
             done
@@ -86,17 +91,17 @@ pub fn main(flags: Flags) -> ExitCode {
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn serve(config: Config) -> Result<(), DaemonError> {
+async fn serve(config: Config, mut socket: Option<UnixListener>) -> Result<(), DaemonError> {
     let deadline = Instant::now() + WAIT_FOR_ROOT;
     let detached = config.detached;
     let mut terminated = pin!(terminated());
     loop {
-        let done = daemon::run(config.clone(), terminated.as_mut(), || {
+        let ready = || {
             if detached {
                 announce()
             }
-        })
-        .await;
+        };
+        let done = daemon::run(config.clone(), socket.take(), terminated.as_mut(), ready).await;
         match done {
             Err(DaemonError::Ownership { source: OwnershipError::Taken { .. }, root })
                 if detached =>
@@ -201,15 +206,15 @@ fn last_lines(root: &Path) -> String {
     lines.into_iter().rev().map(|line| format!("  {line}\n")).collect()
 }
 
-fn log_to_stderr() {
+fn log_to_stderr(format: LogFormat) {
     use std::io::IsTerminal as _;
     let filter = tracing_subscriber::EnvFilter::try_from_env("ONEWRITER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
 /// One descriptor for each connection and each level of a removed tree: take what there is.

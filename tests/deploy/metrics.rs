@@ -3,15 +3,13 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     io::{Read as _, Write as _},
     net::TcpStream,
-    path::Path,
 };
 
 use serde_json::Value;
 
-use super::exposition::Exposition;
+use super::{deployed, exposition::Exposition};
 use crate::support::{Client, LIMIT, Root, until};
 
 /// The address of the figures, as the daemon's log says.
@@ -119,11 +117,6 @@ fn queries_of(value: &Value, key: &str, into: &mut Vec<String>) {
         Value::Array(values) => values.iter().for_each(|value| queries_of(value, key, into)),
         _ => {}
     }
-}
-
-fn deployed(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
-    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 #[test]

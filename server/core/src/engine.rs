@@ -44,7 +44,7 @@ use crate::{
     admission::{Admission, Admitted},
     journal::{Journal, JournalError},
     leases::{LeaseTable, Token},
-    locks::{LockSet, LockTable, Owner},
+    locks::{Access, LockSet, LockTable, Owner},
     sync::{Disk, SyncGroup},
     tally::Counts,
     transactions::{History, Register, Underway},
@@ -268,6 +268,19 @@ impl Engine {
     /// When a mutation may be called done.
     pub fn durability(&self) -> Durability {
         if self.hands.is_durable() { Durability::Power } else { Durability::Process }
+    }
+
+    /// Whether the engine gets on: what every mutation needs answers (the tables, the journal's
+    /// queue, a thread of the pool that looks at the root). It changes nothing.
+    pub async fn pulse(&self) -> bool {
+        let _ = (self.leases(), self.journal().stats(), self.counts());
+        let nobody: LockSet =
+            [(b".onewriter/pulse"[..].into(), Access::Shared)].into_iter().collect();
+        let owner = Arc::new(Owner { method: "pulse", ..Owner::default() });
+        let passed = self.locks.try_acquire(nobody, owner).is_some();
+        let tree = Arc::clone(self.tree());
+        let seen = self.aside(move || !tree.is_gone()).await;
+        passed && seen == Some(true)
     }
 
     /// Whether new mutations are refused.

@@ -19,7 +19,11 @@ use clap::Parser;
 use onewriter_core::Durability;
 use onewriter_tree::path::STATE_DIR;
 
-pub use self::{error::ConfigError, settings::Settings, size::Size};
+pub use self::{
+    error::ConfigError,
+    settings::{LogFormat, Settings},
+    size::Size,
+};
 
 /// The configuration file in `.onewriter/`, which is read where no other is named. (The client's
 /// settings of `onewriter make` are another file, `.onewriter.toml` at the root.)
@@ -54,6 +58,11 @@ pub struct Flags {
     #[arg(long)]
     pub detach: bool,
 
+    /// Take the place of the daemon that serves the root, without a client noticing: it hands its
+    /// socket over, ends what is under way, and ends. Where none runs, start
+    #[arg(long)]
+    pub replace: bool,
+
     /// Set for the background process itself
     #[arg(long, hide = true)]
     pub detached: bool,
@@ -76,8 +85,12 @@ pub struct Config {
     pub cas_size: u64,
     /// Where figures are served, as `HOST:PORT`.
     pub metrics: Option<String>,
+    /// What a line of the log is.
+    pub log_format: LogFormat,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// Whether to take the place of a daemon that runs.
+    pub replace: bool,
     /// Whether this process is one in the background.
     pub detached: bool,
     /// All that was set, wherever it was.
@@ -100,6 +113,7 @@ impl Config {
         }
         let mut config = Self::of(settings)?;
         (config.file, config.detached) = (file, flags.detached);
+        config.replace = flags.replace;
         Ok(config)
     }
 
@@ -117,7 +131,9 @@ impl Config {
             drain_timeout: settings.drain_timeout.unwrap_or(10),
             cas_size: settings.cas_size.map_or(CAS_SIZE, |size| size.0),
             metrics: settings.metrics.clone(),
+            log_format: settings.log_format.unwrap_or_default(),
             file: None,
+            replace: false,
             detached: false,
             settings,
         })
@@ -131,6 +147,7 @@ impl Config {
             idle_timeout: Some(self.idle_timeout),
             drain_timeout: Some(self.drain_timeout),
             cas_size: Some(Size(self.cas_size)),
+            log_format: Some(self.log_format),
             ..self.settings.clone()
         };
         let from = match &self.file {

@@ -44,6 +44,10 @@ pub struct Settings {
     /// one that only the right machines reach, as in 127.0.0.1:9467
     #[arg(long, value_name = "HOST:PORT", env = "ONEWRITER_METRICS")]
     pub metrics: Option<String>,
+
+    /// What a line of the log is [default: text]
+    #[arg(long, value_enum, env = "ONEWRITER_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 /// `--durability`.
@@ -54,6 +58,17 @@ pub enum DurabilityArg {
     Process,
     /// Survives a power cut
     Power,
+}
+
+/// `--log-format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// A JSON object, for programs
+    Json,
 }
 
 impl From<DurabilityArg> for Durability {
@@ -85,6 +100,7 @@ impl Settings {
             drain_timeout: self.drain_timeout.or(others.drain_timeout),
             cas_size: self.cas_size.or(others.cas_size),
             metrics: self.metrics.or(others.metrics),
+            log_format: self.log_format.or(others.log_format),
         }
     }
 

@@ -12,19 +12,24 @@ use crate::identity::Identity;
 /// The socket's name in `.onewriter/`.
 pub const SOCKET: &str = "daemon.sock";
 
-/// Listens at `ROOT/.onewriter/daemon.sock`. The socket appears under its name in one step, when
-/// it can be connected to, in the place of one that an earlier daemon left. The caller owns the
-/// root.
-pub(crate) fn bind(tree: &Tree) -> io::Result<UnixListener> {
+/// Listens at `name` in `ROOT/.onewriter`. The socket appears under its name in one step, when it
+/// can be connected to, in the place of one that an earlier daemon left. The caller owns the root.
+pub(crate) fn bind(tree: &Tree, name: &str) -> io::Result<UnixListener> {
     // One name for all: whoever owns the root clears away what another left.
-    let temporary = format!("{SOCKET}.new");
+    let temporary = format!("{name}.new");
     let _ = unlinkat(tree.state(), &*temporary, AtFlags::empty());
     // By handle, since a socket's path may not be longer than 107 bytes.
     let path = format!("/proc/self/fd/{}/{temporary}", tree.state().as_raw_fd());
     let listener = std::os::unix::net::UnixListener::bind(path)?;
     listener.set_nonblocking(true)?;
     chmodat(tree.state(), &*temporary, Mode::RUSR | Mode::WUSR, AtFlags::empty())?;
-    renameat(tree.state(), &*temporary, tree.state(), SOCKET)?;
+    renameat(tree.state(), &*temporary, tree.state(), name)?;
+    UnixListener::from_std(listener)
+}
+
+/// Listens at a socket that another process has bound.
+pub(crate) fn adopt(listener: std::os::unix::net::UnixListener) -> io::Result<UnixListener> {
+    listener.set_nonblocking(true)?;
     UnixListener::from_std(listener)
 }
 

@@ -17,7 +17,7 @@ use super::*;
 #[tokio::test]
 async fn a_root_has_one_daemon() {
     let daemon = Daemon::start().await;
-    let second = run_with(config(daemon.root.path()), std::future::pending(), |_| {
+    let second = run_with(config(daemon.root.path()), None, std::future::pending(), |_| {
         panic!("it must not serve")
     });
     match in_time(second).await {
@@ -77,7 +77,7 @@ async fn a_stop_does_not_wait_for_ever() {
     ended(task).await.unwrap();
     ended(waiting).await.expect_err("it was cut off");
     // What still acts keeps the root until the process ends.
-    let next = run_with(config(root.path()), std::future::ready(()), |_| {});
+    let next = run_with(config(root.path()), None, std::future::ready(()), |_| {});
     assert!(matches!(in_time(next).await, Err(DaemonError::Ownership { .. })));
     held.let_go().await;
     assert!(engine.locks().is_idle());

@@ -92,7 +92,7 @@ impl Daemon {
                 std::future::pending().await
             }
         };
-        let task = tokio::spawn(run_with(config, shutdown, |engine| {
+        let task = tokio::spawn(run_with(config, None, shutdown, |engine| {
             let _ = ready.send(Arc::clone(engine));
         }));
         Self { root, engine: started.await.expect("the daemon starts"), stop, task }
