@@ -10,16 +10,25 @@ use std::{
 
 use onewriter_core::{Engine, LOCK_FILE, Ownership, OwnershipError, StartError};
 use onewriter_tree::{Tree, path::STATE_DIR};
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::{
+    task::{JoinSet, spawn_blocking},
+    time::timeout,
+};
 use tonic_health::ServingStatus;
 
 use crate::{
-    config::Config,
+    config::{Config, ConfigError},
     content::Content,
+    gate::Gate,
     handover::{self, HandoverError, Offer},
     lifecycle::Lifecycle,
-    listener::{Host, SOCKET, unix},
-    manager, metrics, services,
+    listener::{
+        Host, SOCKET,
+        tcp::{self, ListenError},
+        unix,
+    },
+    manager, metrics, reload, services,
+    tokens::TokensError,
 };
 
 /// How often the daemon looks whether its root is still where it was.
@@ -72,6 +81,15 @@ pub enum DaemonError {
         /// Why.
         source: io::Error,
     },
+    /// The settings contradict each other.
+    #[error("the configuration has no meaning")]
+    Config(#[from] ConfigError),
+    /// Other machines cannot be served.
+    #[error("cannot serve other machines")]
+    Network(#[from] ListenError),
+    /// There are no tokens to know clients by.
+    #[error("cannot tell clients by tokens")]
+    Tokens(#[from] TokensError),
 }
 
 /// Serves the root until `shutdown` ends, a client asks for the end, nobody has come for the idle
@@ -112,6 +130,9 @@ pub(crate) async fn run_with(
         DaemonError::Metrics { address: config.metrics.clone().unwrap_or_default(), source }
     })?;
     let meters = figures.as_ref().map(metrics::Endpoint::meters);
+    let gate = Gate::new(config.policy()?, reload::tokens(&config)?);
+    let network = tcp::listen(config.network.as_ref(), &tree).await?;
+    let reloads = reload::at_each_hangup(&config, &gate);
     let listening = |source| DaemonError::Listen { path: state.join(SOCKET), source };
     let is_kept = socket.is_some();
     let listener = match socket.or(taken) {
@@ -130,7 +151,12 @@ pub(crate) async fn run_with(
     }
     let content = Content::new(Arc::clone(&tree), config.cas_size);
     let routes = services::routes(&engine, &lifecycle, &content);
-    let host = Host::new(routes, &lifecycle, meters);
+    let host = Host::new(routes, &lifecycle, &gate, meters);
+    let mut others = JoinSet::new();
+    for socket in network {
+        let host = host.clone();
+        others.spawn(async move { host.listen(&socket).await });
+    }
     let ending = watch_for_the_end(&lifecycle, &config, state.join(LOCK_FILE), shutdown);
     let watchers = async {
         tokio::select! {
@@ -141,11 +167,16 @@ pub(crate) async fn run_with(
             }
         }
     };
-    let ((), handed) = tokio::join!(host.listen(&listener), watchers);
+    let serving = async { tokio::join!(host.listen(&listener), watchers, others.join_all()) };
+    let ((), handed, _) = tokio::select! {
+        done = serving => done,
+        never = reloads => match never {},
+    };
     manager::stopping();
     // Whoever still waits to be accepted is told that nobody listens, unless somebody else does.
     drop(listener);
     Offer::unbind(&tree);
+    tcp::unlisten(&tree);
     if is_kept || handed.is_some() {
         // Clients go to another daemon's queue when they are told to leave, before any is refused.
         let _ = timeout(GOODBYE, lifecycle.close()).await;

@@ -6,7 +6,6 @@ use rustix::process::geteuid;
 
 /// Somebody whom the daemon knows: by the kernel's word, by a certificate, or by a token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(not(test), expect(dead_code, reason = "only the Unix socket is served so far"))]
 pub(crate) enum Identity {
     /// A process on this machine, as the kernel said when it connected.
     Local { pid: u32, uid: u32, gid: u32 },
@@ -34,10 +33,24 @@ impl Identity {
         }
     }
 
+    /// All that a policy may call it.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names = vec![self.to_string()];
+        if let Self::Local { gid, .. } = self {
+            names.push(format!("gid:{gid}"));
+        }
+        names
+    }
+
+    /// Whether it is that user of this machine.
+    pub(crate) fn is_user(&self, user: u32) -> bool {
+        matches!(self, Self::Local { uid, .. } if *uid == user)
+    }
+
     /// Whether it may name files of this machine for the daemon to open: only one who could open
     /// them itself.
     pub(crate) fn is_local(&self) -> bool {
-        matches!(self, Self::Local { uid, .. } if *uid == geteuid().as_raw())
+        self.is_user(geteuid().as_raw())
     }
 }
 

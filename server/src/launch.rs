@@ -21,7 +21,7 @@ use onewriter_tree::path::STATE_DIR;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    config::{Config, Flags, LogFormat},
+    config::{Command as Task, Config, Flags, LogFormat},
     daemon::{self, DaemonError},
     listener::SOCKET,
     manager,
@@ -52,6 +52,9 @@ const FAULT: &str = "ONEWRITER_FAULT";
 
 /// Does what `flags` say; the exit code of the program.
 pub fn main(flags: Flags) -> ExitCode {
+    if let Some(Task::Certs(certs)) = &flags.command {
+        return report(certs.make().map(|told| print!("{told}")).map_err(Box::from));
+    }
     let config = match Config::load(&flags) {
         Ok(config) => config,
         Err(error) => return report(Err(error.into())),
@@ -89,7 +92,7 @@ pub fn main(flags: Flags) -> ExitCode {
     }
 }
 
-type AnyError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn serve(config: Config, mut socket: Option<UnixListener>) -> Result<(), DaemonError> {
     let deadline = Instant::now() + WAIT_FOR_ROOT;
@@ -222,6 +225,12 @@ fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+/// What happened and its causes, for the log.
+pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// One line of what happened, then its causes.

@@ -1,9 +1,11 @@
 //! The daemon: gRPC services around the core, listeners, lifecycle.
 
+pub mod certs;
 pub mod config;
 mod content;
 mod corked;
 pub mod daemon;
+mod gate;
 mod handover;
 mod identity;
 mod inherited;
@@ -13,8 +15,12 @@ pub mod listener;
 mod manager;
 mod metrics;
 mod peer;
+mod presence;
 mod process;
+mod reload;
 mod services;
 mod status;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod tokens;

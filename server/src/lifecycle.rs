@@ -5,15 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::services;
+use crate::{
+    presence::{Presence, Present},
+    services,
+};
 
 /// One daemon's life.
 pub(crate) struct Lifecycle {
     started: Instant,
-    connections: watch::Sender<u64>,
+    connections: Arc<Presence>,
     phase: watch::Sender<Phase>,
     health: HealthReporter,
 }
@@ -30,14 +33,11 @@ enum Phase {
     Over,
 }
 
-/// An open connection; it counts until it is dropped.
-pub(crate) struct Connected(Arc<Lifecycle>);
-
 impl Lifecycle {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
-            connections: watch::Sender::default(),
+            connections: Arc::default(),
             phase: watch::Sender::default(),
             health: HealthReporter::new(),
         })
@@ -48,12 +48,12 @@ impl Lifecycle {
     }
 
     pub(crate) fn connections(&self) -> u64 {
-        *self.connections.borrow()
+        self.connections.count()
     }
 
-    pub(crate) fn connected(self: &Arc<Self>) -> Connected {
-        self.connections.send_modify(|n| *n += 1);
-        Connected(Arc::clone(self))
+    /// An open connection, until it is dropped.
+    pub(crate) fn connected(&self) -> Present {
+        self.connections.enter()
     }
 
     pub(crate) fn health(&self) -> &HealthReporter {
@@ -76,8 +76,7 @@ impl Lifecycle {
     /// Has connections end when their requests have, and returns when all did.
     pub(crate) async fn close(&self) {
         self.advance(Phase::Closing);
-        // The sender lives as long as `self`: waiting cannot fail.
-        let _ = self.connections.subscribe().wait_for(|n| *n == 0).await;
+        self.connections.nobody().await;
     }
 
     /// Cuts off what is still open.
@@ -115,54 +114,13 @@ impl Lifecycle {
 
     /// Returns when nobody has been connected for `limit`.
     pub(crate) async fn idle(&self, limit: Duration) {
-        let mut connections = self.connections.subscribe();
-        loop {
-            // What it returns with has been seen: only later comings and goings are changes.
-            let _ = connections.wait_for(|n| *n == 0).await;
-            if timeout(limit, connections.changed()).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.0.connections.send_modify(|n| *n -= 1);
+        self.connections.idle(limit).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Instant, sleep};
-
     use super::*;
-
-    const LIMIT: Duration = Duration::from_secs(10);
-
-    /// Seconds of a clock that stands still while anybody is busy.
-    async fn idle_after(lifecycle: &Lifecycle) -> u64 {
-        let start = Instant::now();
-        lifecycle.idle(LIMIT).await;
-        start.elapsed().as_secs()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn idle_is_a_whole_quiet_period_after_the_last_client() {
-        let lifecycle = Lifecycle::new();
-        assert_eq!(idle_after(&lifecycle).await, 10);
-        let visits = async {
-            sleep(Duration::from_secs(3)).await;
-            let first = lifecycle.connected();
-            sleep(Duration::from_secs(60)).await;
-            drop(first);
-            sleep(Duration::from_secs(9)).await;
-            // One so short that nobody sees it.
-            drop(lifecycle.connected());
-        };
-        let (after, ()) = tokio::join!(idle_after(&lifecycle), visits);
-        assert_eq!(after, 3 + 60 + 9 + 10);
-    }
 
     #[tokio::test]
     async fn phases_only_go_on() {

@@ -1,8 +1,11 @@
 //! What a request says of itself.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
-use onewriter_core::{Caller, RecipeLine, locks::Owner};
+use onewriter_core::{Caller, RecipeLine, locks::Owner, policy::Rights};
 use onewriter_proto::{PROTOCOL, PROTOCOL_KEY, convert::DEFAULT_UMASK, v1};
 use onewriter_tree::{Error, Reason};
 use tonic::{Request, Status};
@@ -25,6 +28,7 @@ impl Terms {
     /// Of `request`, whose message holds `context`.
     pub(crate) fn of<T>(request: &Request<T>, context: Option<v1::Context>) -> Self {
         let who = request.extensions().get::<Identity>();
+        let rights = request.extensions().get::<Arc<Rights>>().cloned();
         let (pid, uid) = who.map_or((0, u32::MAX), Identity::process);
         let context = context.unwrap_or_default();
         let owner = Owner {
@@ -33,6 +37,10 @@ impl Terms {
             target: cut(context.target),
             pid: if pid == 0 { context.pid } else { pid },
             uid,
+            identity: match who {
+                None | Some(Identity::Local { .. }) => None,
+                Some(_) => rights.as_ref().map(|rights| Arc::clone(rights.who())),
+            },
         };
         let deadline = deadline(request.metadata());
         Self {
@@ -41,6 +49,7 @@ impl Terms {
                 directory: cut(context.directory),
                 deadline,
                 leases: context.leases,
+                rights,
             },
             umask: context.umask.unwrap_or(DEFAULT_UMASK) & 0o777,
             local: who.is_some_and(Identity::is_local),

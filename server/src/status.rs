@@ -15,7 +15,7 @@ const MAX_VALUE: usize = 768;
 
 /// The status that tells of a refusal.
 pub(crate) fn status(refusal: impl Into<Refusal>) -> Status {
-    let Refusal { error, holder } = refusal.into();
+    let Refusal { error, holder, denial } = refusal.into();
     let subject = match error.reason {
         Reason::BadRequest if error.path != b"." => "field",
         _ => "path",
@@ -28,6 +28,11 @@ pub(crate) fn status(refusal: impl Into<Refusal>) -> Status {
     }
     if let Some(holder) = holder {
         put("holder", holder.to_string());
+    }
+    if let Some(denial) = denial {
+        put("identity", denial.identity.to_string());
+        put("rule", denial.rule);
+        put("cure", denial.cure);
     }
     if let Some(errno) = error.errno {
         put("errno", errno.raw_os_error().to_string());
@@ -76,8 +81,9 @@ fn code(reason: Reason) -> Code {
         }
         NotFound | RootGone => Code::NotFound,
         Exists => Code::AlreadyExists,
-        Permission | NotLocal => Code::PermissionDenied,
-        NoSpace | TooLarge => Code::ResourceExhausted,
+        Unauthenticated => Code::Unauthenticated,
+        Permission | NotLocal | Forbidden => Code::PermissionDenied,
+        NoSpace | TooLarge | Quota | TooManyRequests => Code::ResourceExhausted,
         SymlinkRace | Incomplete | Conflict | Deadlock => Code::Aborted,
         ContentMismatch => Code::DataLoss,
         LockTimeout => Code::DeadlineExceeded,
@@ -98,7 +104,7 @@ mod tests {
     fn a_status_names_reason_path_component_and_holder() {
         let error = Error::new(Reason::LockTimeout, b"a/b/c", "is held").at(b"a/b");
         let owner = Owner { method: "remove", target: "clean".into(), pid: 7, ..Owner::default() };
-        let status = status(Refusal { error, holder: Some(Arc::new(owner)) });
+        let status = status(Refusal { holder: Some(Arc::new(owner)), ..error.into() });
         assert_eq!(status.code(), Code::DeadlineExceeded);
         let info = status.get_details_error_info().unwrap();
         assert_eq!((info.reason.as_str(), info.domain.as_str()), ("LOCK_TIMEOUT", "onewriter"));

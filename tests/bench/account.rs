@@ -99,6 +99,7 @@ fn fill(journal: &Journal, count: usize) {
             directory: directory.clone(),
             pid,
             uid: 0,
+            identity: String::new(),
             method,
             path: path.into_bytes(),
             other: None,

@@ -279,6 +279,17 @@ pub enum Reason {
     MissingBlob = 50,
     /// The store would not hold it if it were empty.
     TooLarge = 51,
+    /// The daemon does not know who asks: no certificate, and no token that it knows. Nothing of the
+    /// request was looked at.
+    Unauthenticated = 35,
+    /// The daemon's policy does not let the caller do this there. The metadata names the `identity`, the
+    /// `rule` that comes nearest, and the `cure`, as also of the next two.
+    Forbidden = 36,
+    /// The caller has used up what it may publish or create in a window of time.
+    Quota = 37,
+    /// The caller asks for too much at a time: too many of its requests wait for their turn, or its turn
+    /// did not come in time.
+    TooManyRequests = 38,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -324,6 +335,10 @@ impl Reason {
             Self::Deadlock => "REASON_DEADLOCK",
             Self::MissingBlob => "REASON_MISSING_BLOB",
             Self::TooLarge => "REASON_TOO_LARGE",
+            Self::Unauthenticated => "REASON_UNAUTHENTICATED",
+            Self::Forbidden => "REASON_FORBIDDEN",
+            Self::Quota => "REASON_QUOTA",
+            Self::TooManyRequests => "REASON_TOO_MANY_REQUESTS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -366,6 +381,10 @@ impl Reason {
             "REASON_DEADLOCK" => Some(Self::Deadlock),
             "REASON_MISSING_BLOB" => Some(Self::MissingBlob),
             "REASON_TOO_LARGE" => Some(Self::TooLarge),
+            "REASON_UNAUTHENTICATED" => Some(Self::Unauthenticated),
+            "REASON_FORBIDDEN" => Some(Self::Forbidden),
+            "REASON_QUOTA" => Some(Self::Quota),
+            "REASON_TOO_MANY_REQUESTS" => Some(Self::TooManyRequests),
             _ => None,
         }
     }
@@ -2061,9 +2080,10 @@ pub struct JournalRecord {
     /// The mutation, as in "publish".
     #[prost(string, tag = "9")]
     pub method: ::prost::alloc::string::String,
+    /// "?" where the caller may not read it, and is told of the record for the sake of `other`.
     #[prost(bytes = "vec", tag = "10")]
     pub path: ::prost::alloc::vec::Vec<u8>,
-    /// What a rename or link came from.
+    /// What a rename or link came from; absent, too, where the caller may not read it.
     #[prost(bytes = "vec", optional, tag = "11")]
     pub other: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
     /// As in enum Outcome, lower case: "created"; "refused" where it was not done.
@@ -2074,6 +2094,10 @@ pub struct JournalRecord {
     /// The reason of a refused mutation, as in enum Reason.
     #[prost(string, optional, tag = "14")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who asked from another machine, as in "cert:builder-7" or "token:nightly"; empty for somebody on
+    /// the daemon's own, whom `pid` and `uid` name.
+    #[prost(string, tag = "15")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 #[cfg(feature = "tonic")]

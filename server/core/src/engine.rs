@@ -10,6 +10,7 @@ mod hands;
 mod leasing;
 mod looking;
 mod once;
+mod permitting;
 mod refusal;
 mod sweeper;
 #[cfg(test)]
@@ -30,7 +31,7 @@ use onewriter_tree::{
 
 pub(crate) use self::{
     books::{Books, CONFLICT, Heading},
-    refusal::{broken, lock_timeout_at},
+    refusal::{broken, denied, lock_timeout_at},
 };
 use self::{
     hands::{Hands, Step},
@@ -38,6 +39,7 @@ use self::{
 };
 pub use self::{
     once::{OnceKey, Run, Turn},
+    permitting::Sight,
     refusal::Refusal,
 };
 use crate::{
@@ -45,6 +47,7 @@ use crate::{
     journal::{Journal, JournalError},
     leases::{LeaseTable, Token},
     locks::{Access, LockSet, LockTable, Owner},
+    policy::Rights,
     sync::{Disk, SyncGroup},
     tally::Counts,
     transactions::{History, Register, Underway},
@@ -75,6 +78,8 @@ pub struct Caller {
     pub deadline: Option<Instant>,
     /// The tokens of the leases under which it runs.
     pub leases: Vec<Token>,
+    /// What it may do; `None`: everything.
+    pub rights: Option<Arc<Rights>>,
 }
 
 /// The daemon's core: one for one root.
@@ -164,6 +169,9 @@ impl Engine {
         let deadline = caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT);
         let mut set = locks_of(&mut *mutation);
         let mut work = Work::new(self.hands.books(), caller, mutation, admitted);
+        if let Err(refusal) = self.let_in(&mut work, deadline).await {
+            return self.hands.close(work, Err(refusal)).await;
+        }
         if let Err(stale) = self.check_leases(&mut work) {
             return self.hands.close(work, Err(stale)).await;
         }
@@ -185,6 +193,9 @@ impl Engine {
             (work.locks, work.pass) = (None, None);
             if let Err(error) = work.mutation.resolve(self.tree()) {
                 return self.hands.close(work, Err(error.into())).await;
+            }
+            if let Err(refusal) = permitting::check(&mut work) {
+                return self.hands.close(work, Err(refusal)).await;
             }
             set = locks_of(&mut *work.mutation);
         }

@@ -8,6 +8,7 @@ pub mod journal;
 pub mod leases;
 pub mod locks;
 mod ownership;
+pub mod policy;
 mod pool;
 mod recipes;
 mod sync;
@@ -15,7 +16,9 @@ mod tally;
 pub mod transactions;
 
 pub use crate::{
-    engine::{Caller, DEFAULT_WAIT, Durability, Engine, OnceKey, Refusal, Run, StartError, Turn},
+    engine::{
+        Caller, DEFAULT_WAIT, Durability, Engine, OnceKey, Refusal, Run, Sight, StartError, Turn,
+    },
     ownership::{LOCK_FILE, Ownership, OwnershipError},
     recipes::{RecipeLine, RunningRecipe},
     tally::{Counts, REFUSED},

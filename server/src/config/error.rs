@@ -26,6 +26,17 @@ pub enum ConfigError {
         /// What is wrong there; names the key.
         what: String,
     },
+    /// The policy has no meaning.
+    #[error("{place}: {what}")]
+    Policy {
+        /// Which entry, counted from 0.
+        place: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Settings of the network contradict each other.
+    #[error("{0}")]
+    Network(&'static str),
     /// It is not known where relative paths begin.
     #[error("cannot find out the working directory")]
     Here(#[source] io::Error),

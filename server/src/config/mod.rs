@@ -5,6 +5,8 @@
 
 mod error;
 mod file;
+mod network;
+mod policy;
 mod settings;
 mod size;
 #[cfg(test)]
@@ -15,15 +17,18 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use onewriter_core::Durability;
 use onewriter_tree::path::STATE_DIR;
 
+pub(crate) use self::network::Network;
 pub use self::{
     error::ConfigError,
+    policy::{LimitEntry, RuleEntry},
     settings::{LogFormat, Settings},
     size::Size,
 };
+use crate::certs::Certs;
 
 /// The configuration file in `.onewriter/`, which is read where no other is named. (The client's
 /// settings of `onewriter make` are another file, `.onewriter.toml` at the root.)
@@ -39,7 +44,12 @@ const CAS_SIZE: u64 = 10 << 30;
 /// before the environment, that before the file, and that before the defaults.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "onewriterd", version, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Flags {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Settings on the command line or in the environment.
     #[command(flatten)]
     pub settings: Settings,
@@ -68,6 +78,13 @@ pub struct Flags {
     pub detached: bool,
 }
 
+/// What else the daemon's program does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Make an authority, and certificates and tokens of it, to try a server with
+    Certs(Certs),
+}
+
 /// What holds.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -87,6 +104,8 @@ pub struct Config {
     pub metrics: Option<String>,
     /// What a line of the log is.
     pub log_format: LogFormat,
+    /// How other machines are served; `None`: not at all.
+    pub(crate) network: Option<Network>,
     /// The file that was read.
     pub file: Option<PathBuf>,
     /// Whether to take the place of a daemon that runs.
@@ -95,6 +114,8 @@ pub struct Config {
     pub detached: bool,
     /// All that was set, wherever it was.
     pub settings: Settings,
+    /// Where it came from, to be read again.
+    flags: Option<Flags>,
 }
 
 impl Config {
@@ -104,17 +125,41 @@ impl Config {
     /// [`ConfigError`], which names the file, line and key, or the flag.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         let mut settings = flags.settings.clone();
-        settings.make_absolute(&file::here()?);
+        let here = file::here()?;
+        settings.make_absolute(&here);
         let named = flags.config.as_deref().map(std::path::absolute).transpose();
         let named = named.map_err(ConfigError::Here)?;
-        let file = named.or_else(|| default_file(settings.root.as_deref()?));
+        let file = named.clone().or_else(|| default_file(settings.root.as_deref()?));
         if let Some(file) = &file {
             settings = settings.over(file::read(file)?);
         }
         let mut config = Self::of(settings)?;
         (config.file, config.detached) = (file, flags.detached);
         config.replace = flags.replace;
+        // The working directory may be another one when it is read again.
+        let mut flags = Flags { config: named, ..flags.clone() };
+        flags.settings.make_absolute(&here);
+        config.flags = Some(flags);
         Ok(config)
+    }
+
+    /// What holds now, if that is anything else.
+    ///
+    /// # Errors
+    /// Those of [`Config::load`].
+    pub fn reload(&self) -> Result<Self, ConfigError> {
+        match &self.flags {
+            Some(flags) => Self::load(flags),
+            None => Self::of(self.settings.clone()),
+        }
+    }
+
+    /// Who may do what.
+    ///
+    /// # Errors
+    /// [`ConfigError::Policy`], which names the entry.
+    pub(crate) fn policy(&self) -> Result<onewriter_core::policy::Policy, ConfigError> {
+        policy::policy(&self.settings)
     }
 
     /// What holds by `settings` and the defaults.
@@ -123,19 +168,28 @@ impl Config {
     /// [`ConfigError`], where they contradict each other or themselves.
     pub fn of(settings: Settings) -> Result<Self, ConfigError> {
         let root = settings.root.clone().ok_or(ConfigError::NoRoot)?;
+        let network = Network::of(&settings)?;
+        let policy = policy::policy(&settings)?;
+        if network.is_some() && policy.rules.is_empty() {
+            return Err(ConfigError::Network(network::NO_POLICY));
+        }
+        // A server that others use does not go because nobody came for a while.
+        let idle_timeout = if network.is_some() { 0 } else { 600 };
         Ok(Self {
             root,
             durability: settings.durability.map_or(Durability::Process, Into::into),
-            idle_timeout: settings.idle_timeout.unwrap_or(600),
+            idle_timeout: settings.idle_timeout.unwrap_or(idle_timeout),
             state: settings.state.clone(),
             drain_timeout: settings.drain_timeout.unwrap_or(10),
             cas_size: settings.cas_size.map_or(CAS_SIZE, |size| size.0),
             metrics: settings.metrics.clone(),
             log_format: settings.log_format.unwrap_or_default(),
+            network,
             file: None,
             replace: false,
             detached: false,
             settings,
+            flags: None,
         })
     }
 

@@ -1,12 +1,16 @@
 //! The table of settings.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 use onewriter_core::Durability;
 use serde::{Deserialize, Serialize};
 
 use super::Size;
+use super::policy::{LimitEntry, RuleEntry};
 
 /// What can be set, by a flag, in most cases by the environment, and by the configuration file, in
 /// which a name has no dashes before it. `None`: it is not.
@@ -48,6 +52,74 @@ pub struct Settings {
     /// What a line of the log is [default: text]
     #[arg(long, value_enum, env = "ONEWRITER_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
+
+    /// Serve other machines there, too; may be given more than once. Port 0 has the kernel choose:
+    /// ROOT/.onewriter/listening says what
+    #[arg(long, value_name = "HOST:PORT", env = "ONEWRITER_LISTEN", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub listen: Vec<String>,
+
+    /// The daemon's certificate, and those between it and its authority (PEM)
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+
+    /// The authorities whose certificates clients may show (PEM). A client is `cert:NAME` then, by
+    /// the first URI or DNS name of its certificate, else its common name
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_TLS_CLIENT_CA")]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// Whom a bearer token names: `NAME = "sha256:DIGEST"`, one a line. A client is `token:NAME` then
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_TOKENS")]
+    pub tokens: Option<PathBuf>,
+
+    /// Listen without TLS, which only the loopback interface allows. Whoever comes is `loopback`,
+    /// unless there are tokens
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    pub insecure_loopback: Option<bool>,
+
+    /// Let this identity read and write everything: `cert:NAME`, `token:NAME`, `uid:1000`, `loopback`;
+    /// `*` at the end stands for any rest. More than that is for `[[rules]]` in the configuration file
+    #[arg(long, value_name = "WHO")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+
+    /// Connections that other machines may have open, all together [default: 4096]
+    #[arg(long, value_name = "NUMBER")]
+    pub max_connections: Option<usize>,
+
+    /// How long a client on another machine may take to begin: TLS, and again its first words of
+    /// HTTP/2, in seconds [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub handshake_timeout: Option<u64>,
+
+    /// Ask a connection from another machine so often whether it still lives, in seconds, and end it
+    /// when it has not said so after as long again [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub keep_alive: Option<u64>,
+
+    /// End a connection from another machine that has asked for nothing for so long, in seconds; 0:
+    /// never [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    pub idle_connection: Option<u64>,
+
+    /// Names for several identities.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
+
+    /// Who may do what.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleEntry>,
+
+    /// How much of it.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitEntry>,
 }
 
 /// `--durability`.
@@ -101,6 +173,20 @@ impl Settings {
             cas_size: self.cas_size.or(others.cas_size),
             metrics: self.metrics.or(others.metrics),
             log_format: self.log_format.or(others.log_format),
+            listen: first(self.listen, others.listen),
+            tls_cert: self.tls_cert.or(others.tls_cert),
+            tls_key: self.tls_key.or(others.tls_key),
+            tls_client_ca: self.tls_client_ca.or(others.tls_client_ca),
+            tokens: self.tokens.or(others.tokens),
+            insecure_loopback: self.insecure_loopback.or(others.insecure_loopback),
+            allow: first(self.allow, others.allow),
+            max_connections: self.max_connections.or(others.max_connections),
+            handshake_timeout: self.handshake_timeout.or(others.handshake_timeout),
+            keep_alive: self.keep_alive.or(others.keep_alive),
+            idle_connection: self.idle_connection.or(others.idle_connection),
+            groups: others.groups,
+            rules: first(self.rules, others.rules),
+            limits: first(self.limits, others.limits),
         }
     }
 
@@ -116,6 +202,11 @@ impl Settings {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        [&mut self.root, &mut self.state].into_iter().flatten()
+        let Self { root, state, tls_cert, tls_key, tls_client_ca, tokens, .. } = self;
+        [root, state, tls_cert, tls_key, tls_client_ca, tokens].into_iter().flatten()
     }
+}
+
+fn first<T>(these: Vec<T>, others: Vec<T>) -> Vec<T> {
+    if these.is_empty() { others } else { these }
 }

@@ -13,9 +13,8 @@ fn root(file: &str) -> tempfile::TempDir {
 }
 
 fn flags(root: &Path, more: &[&str]) -> Flags {
-    let mut flags = Flags::parse_from(["onewriterd", "--root", root.to_str().unwrap()]);
-    flags.update_from(std::iter::once("onewriterd").chain(more.iter().copied()));
-    flags
+    let words = ["onewriterd", "--root", root.to_str().unwrap()];
+    Flags::parse_from(words.iter().chain(more))
 }
 
 #[test]

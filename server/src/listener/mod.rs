@@ -1,17 +1,22 @@
 //! Accepting connections, and serving HTTP/2 on whatever they come over.
 
+mod remote;
+pub mod tcp;
 pub(crate) mod unix;
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{Request, body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::{codegen::Service as _, service::Routes};
 
+use self::remote::Exceeded;
+pub(crate) use self::remote::{Patience, Remote};
 pub use self::unix::SOCKET;
 use crate::{
     corked::Corked,
+    gate::{Gate, Origin},
     identity::Identity,
     lifecycle::Lifecycle,
     metrics::{Meters, Timed},
@@ -42,6 +47,7 @@ pub(crate) trait Accept {
 pub(crate) struct Host {
     routes: Routes,
     lifecycle: Arc<Lifecycle>,
+    gate: Arc<Gate>,
     /// What times requests, where somebody wants to know.
     meters: Option<Arc<Meters>>,
 }
@@ -50,9 +56,11 @@ impl Host {
     pub(crate) fn new(
         routes: Routes,
         lifecycle: &Arc<Lifecycle>,
+        gate: &Arc<Gate>,
         meters: Option<Arc<Meters>>,
     ) -> Self {
-        Self { routes, lifecycle: Arc::clone(lifecycle), meters }
+        let (lifecycle, gate) = (Arc::clone(lifecycle), Arc::clone(gate));
+        Self { routes, lifecycle, gate, meters }
     }
 
     /// Accepts and serves connections until the daemon is told to stop.
@@ -76,38 +84,87 @@ impl Host {
         }
     }
 
-    /// Serves what `who` asks on `socket`, beside the caller, until one of the two ends it.
+    /// Serves what somebody on this machine asks on `socket`, beside the caller, until one of the two
+    /// ends it.
     pub(crate) fn serve<S>(&self, socket: S, who: Identity)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (routes, lifecycle) = (self.routes.clone(), Arc::clone(&self.lifecycle));
+        self.begin(socket, Origin::Unix(who), None);
+    }
+
+    /// The same for somebody on another machine, who has to bear with limits.
+    pub(crate) fn serve_remote<S>(&self, socket: S, origin: Origin, remote: Remote)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.begin(remote.heard_on(socket), origin, Some(remote));
+    }
+
+    fn begin<S>(&self, socket: S, origin: Origin, remote: Option<Remote>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (routes, gate) = (self.routes.clone(), Arc::clone(&self.gate));
+        let (lifecycle, open) = (Arc::clone(&self.lifecycle), self.lifecycle.connected());
+        let (asks, patience) = (origin.clone(), remote.as_ref().map(Remote::patience));
+        let begun = remote.as_ref().map(Remote::begun);
         let meters = self.meters.clone();
-        let open = self.lifecycle.connected();
-        let (asks, name) = (who.clone(), who);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(asks.clone());
+            let admitted = gate.admit(&asks, request.headers());
             let timer = meters.as_ref().map(|meters| meters.begin(request.uri().path()));
-            let answer = routes.clone().call(request);
-            async { answer.await.map(|answer| answer.map(|body| Timed::new(body, timer))) }
+            let present = begun.as_ref().map(|begun| begun.requests.enter());
+            let mut routes = routes.clone();
+            async move {
+                let response = match admitted {
+                    Ok(admitted) => {
+                        request.extensions_mut().insert(admitted.who);
+                        if let Some(rights) = admitted.rights {
+                            request.extensions_mut().insert(rights);
+                        }
+                        routes.call(request).await?
+                    }
+                    Err(unknown) => unknown.into_http(),
+                };
+                let response = match present {
+                    Some(present) => response.map(|body| remote::while_present(body, present)),
+                    None => response,
+                };
+                Ok::<_, Infallible>(response.map(|body| Timed::new(body, timer)))
+            }
         });
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME)
             .max_header_list_size(MAX_HEADERS)
-            .max_concurrent_streams(MAX_STREAMS)
-            .serve_connection(TokioIo::new(Corked::new(socket)), service);
+            .max_concurrent_streams(MAX_STREAMS);
+        if let Some(patience) = patience {
+            builder
+                .keep_alive_interval(patience.keep_alive)
+                .keep_alive_timeout(patience.keep_alive);
+        }
+        let socket = TokioIo::new(Corked::new(socket));
+        let connection = builder.serve_connection(socket, service);
         tokio::spawn(async move {
             let mut connection = pin!(connection);
-            let served = tokio::select! {
-                served = connection.as_mut() => Some(served),
-                () = lifecycle.closing() => None,
+            let limits = async {
+                match &remote {
+                    Some(remote) => remote.exceeded().await,
+                    None => std::future::pending().await,
+                }
             };
-            let served = match served {
-                Some(served) => served,
-                None => {
+            let over = tokio::select! {
+                served = connection.as_mut() => Err(served),
+                () = lifecycle.closing() => Ok(Exceeded::Idle),
+                exceeded = limits => Ok(exceeded),
+            };
+            let served = match over {
+                Err(served) => served,
+                Ok(Exceeded::Silent) => Ok(()),
+                Ok(Exceeded::Idle) => {
                     connection.as_mut().graceful_shutdown();
                     tokio::select! {
                         served = connection => served,
@@ -116,7 +173,7 @@ impl Host {
                 }
             };
             if let Err(error) = served {
-                tracing::debug!(cause = %error, who = %name, "a connection ended badly");
+                tracing::debug!(cause = %error, %origin, "a connection ended badly");
             }
             drop(open);
         });

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use onewriter_core::{
-    Durability, Engine,
+    Caller, Durability, Engine,
     journal::Mode,
     leases::{LeaseHolding, LeaseStatus, LeaseWaiting, Subject},
     locks::{Access, KeyStatus, Owner},
@@ -17,11 +17,11 @@ use onewriter_proto::{
         StopRequest, StopResponse, TransactionStatus, leased,
     },
 };
-use onewriter_tree::{Error, Reason};
+use onewriter_tree::{Error, Reason, RelPath, mutation::Deed};
 use tonic::{Request, Response, Status, async_trait};
 use tonic_health::ServingStatus;
 
-use super::within;
+use super::{caller, within};
 use crate::{lifecycle::Lifecycle, peer, process, status::status};
 
 pub(crate) struct Administration {
@@ -33,12 +33,47 @@ impl Administration {
     pub(crate) fn new(engine: Arc<Engine>, lifecycle: Arc<Lifecycle>) -> Self {
         Self { engine, lifecycle }
     }
+
+    async fn may_end_it<T>(
+        &self,
+        request: &Request<T>,
+        method: &'static str,
+    ) -> Result<(), Status> {
+        let caller = caller(request, method);
+        let permitted = self.engine.permit(&caller, Deed::Administer, &RelPath::ROOT).await;
+        permitted.map_err(status)
+    }
+}
+
+/// Whether the caller may know of what is done at a path.
+fn sees(caller: &Caller, path: &[u8]) -> bool {
+    let Some(rights) = &caller.rights else { return true };
+    let path = if path.is_empty() { Ok(RelPath::ROOT) } else { RelPath::parse(path) };
+    path.is_ok_and(|path| rights.may(Deed::Read, &path))
 }
 
 #[async_trait]
 impl v1::administration_server::Administration for Administration {
-    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+    async fn status(
+        &self,
+        request: Request<StatusRequest>,
+    ) -> Result<Response<StatusResponse>, Status> {
         use std::os::unix::ffi::OsStrExt as _;
+        let caller = caller(&request, "status");
+        let sees = |path: &[u8]| sees(&caller, path);
+        let locked = |statuses: Vec<KeyStatus>| {
+            let seen = statuses.into_iter().filter(|status| sees(status.key.as_bytes()));
+            seen.map(locked_path).collect()
+        };
+        let leases = self.engine.leases().into_iter().filter(|lease| match &lease.subject {
+            Subject::Path(path) => sees(path.as_bytes()),
+            Subject::Name(_) | Subject::Once { .. } => true,
+        });
+        // A command may name any file.
+        let transactions = match sees(b"") {
+            true => self.engine.transactions(),
+            false => Vec::new(),
+        };
         Ok(Response::new(StatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: PROTOCOL,
@@ -51,14 +86,14 @@ impl v1::administration_server::Administration for Administration {
             },
             draining: self.engine.is_draining(),
             connections: self.lifecycle.connections(),
-            locks: self.engine.locks().snapshot().into_iter().map(locked_path).collect(),
-            transactions: self.engine.transactions().into_iter().map(underway).collect(),
-            turns: self.engine.turns().snapshot().into_iter().map(locked_path).collect(),
+            locks: locked(self.engine.locks().snapshot()),
+            transactions: transactions.into_iter().map(underway).collect(),
+            turns: locked(self.engine.turns().snapshot()),
             journal_mode: match self.engine.journal().mode() {
                 Mode::Wal => "wal".to_owned(),
                 Mode::Exclusive => "exclusive".to_owned(),
             },
-            leases: self.engine.leases().into_iter().map(leased).collect(),
+            leases: leases.map(leased).collect(),
         }))
     }
 
@@ -97,6 +132,7 @@ impl v1::administration_server::Administration for Administration {
         &self,
         request: Request<DrainRequest>,
     ) -> Result<Response<DrainResponse>, Status> {
+        self.may_end_it(&request, "drain").await?;
         self.engine.refuse();
         self.lifecycle.report(ServingStatus::NotServing).await;
         let deadline = peer::deadline(request.metadata());
@@ -108,7 +144,8 @@ impl v1::administration_server::Administration for Administration {
         Ok(Response::new(DrainResponse {}))
     }
 
-    async fn stop(&self, _: Request<StopRequest>) -> Result<Response<StopResponse>, Status> {
+    async fn stop(&self, request: Request<StopRequest>) -> Result<Response<StopResponse>, Status> {
+        self.may_end_it(&request, "stop").await?;
         self.lifecycle.stop("a client asked for it");
         Ok(Response::new(StopResponse { pid: std::process::id() }))
     }

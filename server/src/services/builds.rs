@@ -15,10 +15,10 @@ use onewriter_proto::{
         Recipes, ReportPart, ReportRequest, report_part::Part,
     },
 };
-use onewriter_tree::{Error, Reason};
+use onewriter_tree::{Error, Reason, RelPath, mutation::Deed};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Sender, answers, blocking, send};
+use super::{Answers, Sender, answers, blocking, caller, send};
 use crate::{
     peer::{self, Terms, cut, time_of},
     status::{status, unreadable_journal},
@@ -40,6 +40,16 @@ pub(crate) struct Builds {
 impl Builds {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
+    }
+
+    /// Commands and findings name files anywhere.
+    async fn may_see_all<T>(
+        &self,
+        request: &Request<T>,
+        method: &'static str,
+    ) -> Result<(), Status> {
+        let caller = caller(request, method);
+        self.engine.permit(&caller, Deed::Read, &RelPath::ROOT).await.map_err(status)
     }
 }
 
@@ -92,6 +102,7 @@ impl v1::builds_server::Builds for Builds {
     }
 
     async fn list(&self, request: Request<BuildList>) -> Result<Response<BuildListed>, Status> {
+        self.may_see_all(&request, "builds").await?;
         let limit = match request.into_inner().limit {
             0 => LISTED,
             limit => limit,
@@ -109,6 +120,7 @@ impl v1::builds_server::Builds for Builds {
         &self,
         request: Request<ReportRequest>,
     ) -> Result<Response<Self::ReportStream>, Status> {
+        self.may_see_all(&request, "report").await?;
         let deadline = peer::deadline(request.metadata());
         let (engine, id) = (Arc::clone(&self.engine), request.into_inner().build);
         Ok(Response::new(answers(1, deadline, |to| report(engine, id, to))))

@@ -6,6 +6,7 @@
 use std::{fs::File, io::Write as _};
 
 use bytes::Bytes;
+use onewriter_core::policy::Room;
 use onewriter_tree::Staged;
 use rustix::{
     fs::{FallocateFlags, fallocate},
@@ -23,10 +24,13 @@ const ROOM: u64 = 16 << 20;
 /// A file in staging that grows.
 pub(super) struct Inflow {
     /// Chunks that arrived while others are written.
-    waiting: Vec<Bytes>,
+    waiting: Vec<Chunk>,
     waiting_bytes: usize,
     writing: JoinHandle<std::io::Result<Sink>>,
 }
+
+/// Content, and the room that it takes of what its sender may have waiting.
+type Chunk = (Bytes, Option<Room>);
 
 struct Sink {
     file: File,
@@ -46,10 +50,12 @@ impl Inflow {
     }
 
     /// Takes one more chunk. Fails if an earlier one could not be written.
-    pub(super) async fn push(&mut self, chunk: Bytes) -> Result<(), Errno> {
+    pub(super) async fn push(&mut self, chunk: Bytes, room: Option<Room>) -> Result<(), Errno> {
         self.waiting_bytes += chunk.len();
-        self.waiting.push(chunk);
-        if self.waiting_bytes >= AHEAD || self.writing.is_finished() {
+        // Others wait for room, and this client may take its time with its next chunk.
+        let is_awaited = room.as_ref().is_some_and(Room::is_scarce);
+        self.waiting.push((chunk, room));
+        if self.waiting_bytes >= AHEAD || self.writing.is_finished() || is_awaited {
             self.turn(Ok).await?;
         }
         Ok(())
@@ -67,19 +73,19 @@ impl Inflow {
         let sink = done(&mut self.writing).await?;
         let chunks = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        self.writing = spawn_blocking(move || sink.write(&chunks).and_then(then));
+        self.writing = spawn_blocking(move || sink.write(chunks).and_then(then));
         Ok(())
     }
 }
 
 impl Sink {
-    fn write(mut self, chunks: &[Bytes]) -> std::io::Result<Self> {
-        for chunk in chunks {
+    fn write(mut self, chunks: Vec<Chunk>) -> std::io::Result<Self> {
+        for (chunk, _room) in chunks {
             self.make_room(chunk.len() as u64);
-            self.file.write_all(chunk)?;
+            self.file.write_all(&chunk)?;
             self.size += chunk.len() as u64;
             if let Some(hasher) = &mut self.hasher {
-                hasher.update(chunk);
+                hasher.update(&chunk);
             }
         }
         Ok(self)
@@ -132,7 +138,7 @@ mod tests {
         for n in 0..chunks {
             let chunk = Bytes::from(vec![n as u8; AHEAD]);
             whole.update(&chunk);
-            inflow.push(chunk).await.unwrap();
+            inflow.push(chunk, None).await.unwrap();
         }
         let size = chunks * AHEAD as u64;
         assert_eq!(inflow.end().await.unwrap(), (size, whole.finalize()));

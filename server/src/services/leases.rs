@@ -161,8 +161,9 @@ impl Call {
 
     async fn forget(&self, forget: OnceForget) -> Result<once_response::Step, Status> {
         let OnceForget { context, key, root } = forget;
-        let key = once_key(&self.caller(context, 0), key, root)?;
-        let existed = self.engine.forget(key).await.map_err(status)?;
+        let caller = self.caller(context, 0);
+        let key = once_key(&caller, key, root)?;
+        let existed = self.engine.forget(&caller, key).await.map_err(status)?;
         Ok(once_response::Step::Forgotten(OnceForgotten { existed }))
     }
 
@@ -189,6 +190,8 @@ impl Call {
                 return Err(status(Error::new(Reason::StaleLease, b".", why)));
             }
             () = self.lifecycle.stopped() => {
+                // Before this one is given up: nobody is to get it any more.
+                self.engine.refuse();
                 let why = "the daemon stops, and its leases end with it";
                 return Err(status(Error::new(Reason::Draining, b".", why)));
             }

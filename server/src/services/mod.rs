@@ -14,7 +14,7 @@ mod transactions;
 
 use std::{pin::Pin, sync::Arc, time::Instant};
 
-use onewriter_core::Engine;
+use onewriter_core::{Caller, Engine};
 use onewriter_proto::{
     DESCRIPTORS,
     v1::{
@@ -36,7 +36,12 @@ use self::{
     administration::Administration, builds::Builds, leases::Leases, mutations::Mutations,
     reading::Reading, transactions::Transactions,
 };
-use crate::{content::Content, lifecycle::Lifecycle, peer::check_version, status::status};
+use crate::{
+    content::Content,
+    lifecycle::Lifecycle,
+    peer::{Terms, check_version},
+    status::status,
+};
 
 /// The largest message that is accepted, in bytes. Content travels in streams.
 const MAX_MESSAGE: usize = 4 << 20;
@@ -65,6 +70,13 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 fn split<T>(request: Request<T>) -> (Request<()>, T) {
     let (metadata, extensions, message) = request.into_parts();
     (Request::from_parts(metadata, extensions, ()), message)
+}
+
+/// Whom status and journal name, for a request that says nothing of itself.
+fn caller<T>(request: &Request<T>, method: &'static str) -> Caller {
+    let mut caller = Terms::of(request, None).caller;
+    caller.owner.method = method;
+    caller
 }
 
 /// All services of the daemon, for any number of connections.
@@ -98,7 +110,7 @@ pub(crate) fn routes(
     .add_service(reflection().build_v1().expect(well_formed))
     // What Python's grpcio-reflection and older tools speak.
     .add_service(reflection().build_v1alpha().expect(well_formed));
-    reapi::add_to(routes, content)
+    reapi::add_to(routes, engine, content)
 }
 
 /// What `work` returns, or `None` when the `deadline` comes first.

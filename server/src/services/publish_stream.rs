@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onewriter_core::{Caller, Engine};
+use onewriter_core::{Caller, Engine, policy::Rights};
 use onewriter_proto::{
     convert,
     v1::{
@@ -13,7 +13,7 @@ use onewriter_proto::{
 };
 use onewriter_store::Function;
 use onewriter_tree::{
-    Error, Reason, Staged,
+    Error, Reason, RelPath, Staged,
     mutation::{Publish, Source},
 };
 use tonic::{Request, Status, Streaming};
@@ -98,12 +98,22 @@ async fn receive(
     let fail = |errno| status(Error::io(path, "cannot write its content into staging", errno));
     let staged = engine.tree().staging().create_own().map_err(fail)?;
     let mut inflow = Inflow::new(&staged, digest.is_some()).map_err(fail)?;
+    let mut usage = caller.rights.as_ref().map(Rights::usage);
+    let place = RelPath::parse(path).unwrap_or_default();
     let PublishFinish { size: announced } = loop {
         match next(steps, caller.deadline, path).await? {
             Some(In::Chunk(chunk)) if chunk.len() > MAX_CHUNK => {
                 return Err(status(convert::bad("chunk", "a chunk has at most 1 MiB")));
             }
-            Some(In::Chunk(chunk)) => inflow.push(chunk).await.map_err(fail)?,
+            Some(In::Chunk(chunk)) => {
+                let mut room = None;
+                if let (Some(rights), Some(usage)) = (&caller.rights, &mut usage) {
+                    let bytes = chunk.len();
+                    engine.spend(caller, usage, bytes as u64, &place).await.map_err(status)?;
+                    room = Some(rights.room(bytes).await);
+                }
+                inflow.push(chunk, room).await.map_err(fail)?;
+            }
             Some(In::Finish(finish)) => break finish,
             Some(In::Begin(_)) => {
                 return Err(status(convert::bad("begin", "the stream has begun already")));

@@ -3,7 +3,7 @@
 use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc};
 
 use onewriter_core::{
-    Caller, Engine,
+    Caller, Engine, Sight,
     journal::{PathFilter, Query, Record},
 };
 use onewriter_proto::{
@@ -13,10 +13,10 @@ use onewriter_proto::{
         StatResponse, read_file_response::Step,
     },
 };
-use onewriter_tree::{Error, Last, RelPath, Tree, open_file, stat};
+use onewriter_tree::{Error, Last, RelPath, mutation::Deed};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Sender, answers, blocking, send};
+use super::{Answers, Sender, answers, blocking, caller, send};
 use crate::{
     peer,
     status::{status, unreadable_journal},
@@ -56,7 +56,7 @@ impl v1::reading_server::Reading for Reading {
         let paths = paths.iter().map(|path| RelPath::parse(path)).collect::<Result<Arc<_>, _>>();
         let paths: Arc<[RelPath]> = paths.map_err(status)?;
         let last = if follow { Last::Follow } else { Last::Keep };
-        let describe = move |tree: &Tree, paths: &[RelPath]| describe(tree, paths, last);
+        let describe = move |sight: &Sight<'_>, paths: &[RelPath]| describe(sight, paths, last);
         let stats = self.engine.look(caller, paths, describe).await.map_err(status)?;
         Ok(Response::new(StatResponse { stats }))
     }
@@ -79,24 +79,25 @@ impl v1::reading_server::Reading for Reading {
         request: Request<ListJournalRequest>,
     ) -> Result<Response<Self::ListJournalStream>, Status> {
         let deadline = peer::deadline(request.metadata());
+        let caller = caller(&request, "log");
         let (engine, request) = (Arc::clone(&self.engine), request.into_inner());
         let query = query(&request).map_err(status)?;
+        let asked = match &query.path {
+            Some(PathFilter::Exactly(path) | PathFilter::AtOrBelow(path)) if !path.is_empty() => {
+                RelPath::parse(path).map_err(status)?
+            }
+            _ => RelPath::ROOT,
+        };
+        engine.permit(&caller, Deed::Read, &asked).await.map_err(status)?;
         Ok(Response::new(answers(RECORDS_AHEAD, deadline, move |to| {
-            list(engine, query, request.limit, to)
+            list(engine, caller, query, request.limit, to)
         })))
     }
 }
 
-/// Whom status names while it waits.
-fn caller<T>(request: &Request<T>, method: &'static str) -> Caller {
-    let mut caller = peer::Terms::of(request, None).caller;
-    caller.owner.method = method;
-    caller
-}
-
-fn describe(tree: &Tree, paths: &[RelPath], last: Last) -> Result<Vec<v1::Stat>, Error> {
+fn describe(sight: &Sight<'_>, paths: &[RelPath], last: Last) -> Result<Vec<v1::Stat>, Error> {
     let describe = |path| {
-        let (path, found) = stat(tree, path, last)?;
+        let (path, found) = sight.stat(path, last)?;
         Ok(convert::stat(&path, found))
     };
     paths.iter().map(describe).collect()
@@ -110,7 +111,7 @@ async fn read(
 ) -> Result<(), Status> {
     let answer = |step| ReadFileResponse { step: Some(step) };
     let path = RelPath::parse(&request.path).map_err(status)?;
-    let open = |tree: &Tree, paths: &[RelPath]| open_file(tree, &paths[0]);
+    let open = |sight: &Sight<'_>, paths: &[RelPath]| sight.open_file(&paths[0]);
     let (file, found) = engine.look(caller, [path].into(), open).await.map_err(status)?;
     send(&answers, answer(Step::Stat(convert::stat(&found.path.clone(), Some(found))))).await?;
     let file = Arc::new(file);
@@ -169,6 +170,7 @@ fn query(request: &ListJournalRequest) -> Result<Query, Error> {
 
 async fn list(
     engine: Arc<Engine>,
+    caller: Caller,
     mut query: Query,
     limit: u64,
     answers: Sender<JournalRecord>,
@@ -186,10 +188,23 @@ async fn list(
         query.after_seq = last.seq;
         left -= page.len() as u64;
         for record in page {
-            send(&answers, journal_record(record)).await?;
+            send(&answers, journal_record(hide(record, &caller))).await?;
         }
     }
     Ok(())
+}
+
+/// What is left of a record for somebody: the other path of a rename may lie where he may not look.
+fn hide(mut record: Record, caller: &Caller) -> Record {
+    if let Some(rights) = &caller.rights {
+        let may =
+            |path: &[u8]| RelPath::parse(path).is_ok_and(|path| rights.may(Deed::Read, &path));
+        record.other = record.other.filter(|other| may(other));
+        if !may(&record.path) {
+            record.path = b"?".to_vec();
+        }
+    }
+    record
 }
 
 /// Where the newest `limit` records begin, and how many of them there are: they are sent in the
@@ -233,6 +248,7 @@ fn journal_record(record: Record) -> JournalRecord {
         directory: record.directory,
         pid: record.pid,
         uid: record.uid,
+        identity: record.identity,
         method: record.method,
         path: record.path,
         other: record.other,

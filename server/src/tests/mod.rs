@@ -10,6 +10,7 @@ mod lifecycle;
 mod mutations;
 mod publishing;
 mod reading;
+mod remote;
 mod transactions;
 mod waiting;
 
@@ -33,7 +34,7 @@ use onewriter_proto::v1::{
 };
 use onewriter_tree::{
     Fault, Last, RelPath, Tree,
-    mutation::{Access, Claim, Effects, Mutation},
+    mutation::{Access, Claim, Deed, Effects, Mutation},
 };
 use tokio::{
     net::UnixStream,
@@ -222,7 +223,12 @@ impl Mutation for Hold {
     }
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
-        vec![Claim { path: &mut self.path, access: Access::Exclusive, last: Last::Keep }]
+        vec![Claim {
+            path: &mut self.path,
+            access: Access::Exclusive,
+            last: Last::Keep,
+            deed: Deed::Touch,
+        }]
     }
 
     fn apply(&mut self, _: &Tree, _: &mut Effects) -> Result<(), Fault> {

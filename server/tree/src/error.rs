@@ -67,6 +67,10 @@ reasons! {
     Deadlock => "DEADLOCK",
     MissingBlob => "MISSING_BLOB",
     TooLarge => "TOO_LARGE",
+    Unauthenticated => "UNAUTHENTICATED",
+    Forbidden => "FORBIDDEN",
+    Quota => "QUOTA",
+    TooManyRequests => "TOO_MANY_REQUESTS",
 }
 
 impl Reason {

@@ -44,6 +44,7 @@ impl Heading<'_> {
             directory: self.directory.to_owned(),
             pid: self.owner.pid,
             uid: self.owner.uid,
+            identity: self.owner.identity.as_deref().unwrap_or_default().to_owned(),
             method: self.owner.method,
             path: path.to_vec(),
             other: None,

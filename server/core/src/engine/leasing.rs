@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use onewriter_tree::{
     Error, Last, Reason, RelPath,
-    mutation::{self, Access, MAX_RESOLUTIONS, Mutation},
+    mutation::{self, Access, Deed, MAX_RESOLUTIONS, Mutation},
 };
 
 use super::{
@@ -57,8 +57,17 @@ impl Engine {
         caller.owner.method =
             if caller.owner.method.is_empty() { "lock" } else { caller.owner.method };
         let deadline = caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT);
+        match &subject {
+            Subject::Path(path) => self.permit(&caller, Deed::Lock, path).await?,
+            _ => self.permit_somewhere(&caller, Deed::Lock).await?,
+        }
         for _ in 0..MAX_RESOLUTIONS {
             let claims = self.places(&subject, access)?;
+            for claim in &claims {
+                if let Subject::Path(real) = &claim.subject {
+                    self.permit(&caller, Deed::Lock, real).await?;
+                }
+            }
             let wanted = Wanted {
                 claims: claims.clone(),
                 owner: caller.owner.clone().into(),

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use onewriter_tree::{Error, Last, Reason, RelPath, mutation::Access};
+use onewriter_tree::{
+    Error, Last, Reason, RelPath,
+    mutation::{Access, Deed},
+};
 use tokio::task::spawn_blocking;
 
 use super::{Caller, Engine, books::Books, refusal::Refusal};
@@ -83,6 +86,7 @@ impl Engine {
     ) -> Result<Turn, Refusal> {
         caller.owner.method = "once";
         let by = caller.owner.to_string();
+        self.permit_somewhere(&caller, Deed::Lock).await?;
         let arrival = self.arrive();
         if let Some(ran) = self.remembered(&key).await? {
             return Ok(Turn::Told(ran));
@@ -129,8 +133,9 @@ impl Engine {
     /// Lets the next one that asks for `key` run it. Whether there was something to forget.
     ///
     /// # Errors
-    /// `JOURNAL`.
-    pub async fn forget(&self, key: OnceKey) -> Result<bool, Refusal> {
+    /// `JOURNAL`, and `FORBIDDEN` where the caller may not have it run either.
+    pub async fn forget(&self, caller: &Caller, key: OnceKey) -> Result<bool, Refusal> {
+        self.permit_somewhere(caller, Deed::Lock).await?;
         self.books(move |books| books.journal.forget(&key.build, &key.key)).await
     }
 

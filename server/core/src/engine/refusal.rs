@@ -7,6 +7,7 @@ use onewriter_tree::{Error, Reason, RelPath, mutation::Mutation};
 use crate::{
     leases::LeaseError,
     locks::{Holding, LockError, Owner},
+    policy::{Denial, Refused},
 };
 
 /// A mutation that was not done, or not wholly.
@@ -17,11 +18,13 @@ pub struct Refusal {
     pub error: Error,
     /// Who held the lock that could not be had in time.
     pub holder: Option<Arc<Owner>>,
+    /// What the policy says, where that is the cause.
+    pub denial: Option<Box<Denial>>,
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { error, holder: None }
+        Self { error, holder: None, denial: None }
     }
 }
 
@@ -41,7 +44,7 @@ pub(crate) fn lock_timeout_at(error: LockError, path: &RelPath) -> Refusal {
     let what = format!("is {}", given_up("held", &holders, waited));
     let path = if path.is_root() { key.as_bytes() } else { path.as_bytes() };
     let error = Error::new(Reason::LockTimeout, shown(path), what).at(shown(key.as_bytes()));
-    Refusal { error, holder: first(holders) }
+    Refusal { holder: first(holders), ..error.into() }
 }
 
 /// Why the lease table refuses what was asked for `path`.
@@ -50,7 +53,7 @@ pub(super) fn lease(error: LeaseError, path: &[u8]) -> Refusal {
         LeaseError::TimedOut { subject, waited, holders } => {
             let what = format!("is {}", given_up("leased", &holders, waited));
             let error = Error::new(Reason::LockTimeout, path, what).at(subject.as_bytes());
-            Refusal { error, holder: first(holders) }
+            Refusal { holder: first(holders), ..error.into() }
         }
         LeaseError::Stale { token, subject, holders } => {
             let lease = subject.map(|s| format!(" of {s}")).unwrap_or_default();
@@ -60,7 +63,7 @@ pub(super) fn lease(error: LeaseError, path: &[u8]) -> Refusal {
             };
             let what = format!("the lease {token}{lease} is not held any more{now}");
             let error = Error::new(Reason::StaleLease, path, what);
-            Refusal { error, holder: first(holders) }
+            Refusal { holder: first(holders), ..error.into() }
         }
         LeaseError::Deadlock(circle) => {
             let what = format!("waiting for it would never end: {circle}");
@@ -95,6 +98,13 @@ const STOPS: &str = "the daemon is about to stop and takes no more requests";
 
 pub(super) fn draining(path: &[u8]) -> Refusal {
     Error::new(Reason::Draining, path, STOPS).into()
+}
+
+/// What the policy has against it.
+pub(crate) fn denied(reason: Reason, path: &RelPath, refused: Refused) -> Refusal {
+    let Refused { denial, what } = refused;
+    let error = Error::new(reason, shown(path.as_bytes()), what);
+    Refusal { denial: Some(Box::new(denial)), ..error.into() }
 }
 
 /// For a mutation that panicked: the log has the panic itself.

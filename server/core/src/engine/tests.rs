@@ -22,7 +22,8 @@ use std::{
 use onewriter_tree::{
     Error, Fault, Last, RelPath, Tree,
     mutation::{
-        Access, Change, Claim, Effects, MakeDirectory, Mutation, Outcome, Publish, Remove, Source,
+        Access, Change, Claim, Deed, Effects, MakeDirectory, Mutation, Outcome, Publish, Remove,
+        Source,
     },
 };
 use tokio::task::JoinHandle;
@@ -158,7 +159,12 @@ impl Mutation for Probe {
     }
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
-        vec![Claim { path: &mut self.path, access: Access::Exclusive, last: Last::Follow }]
+        vec![Claim {
+            path: &mut self.path,
+            access: Access::Exclusive,
+            last: Last::Follow,
+            deed: Deed::Touch,
+        }]
     }
 
     fn is_stepwise(&self) -> bool {

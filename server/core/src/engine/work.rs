@@ -17,6 +17,7 @@ use crate::{
     admission::Admitted,
     leases::Token,
     locks::{LockGuard, Owner},
+    policy::{Rights, Slot},
 };
 
 /// How a mutation ended.
@@ -32,6 +33,10 @@ pub(super) struct Work {
     pub(super) pass: Option<Pass>,
     /// The tokens that its caller brings.
     pub(super) leases: Vec<Token>,
+    /// What its caller may do; `None`: everything.
+    pub(super) rights: Option<Arc<Rights>>,
+    /// Its caller's turn, kept for as long as it acts, whoever still waits for the answer.
+    pub(super) slot: Option<Slot>,
     books: Arc<Books>,
     directory: String,
     owner: Arc<Owner>,
@@ -51,6 +56,8 @@ impl Work {
             locks: None,
             pass: None,
             leases: caller.leases,
+            rights: caller.rights,
+            slot: None,
             books: Arc::clone(books),
             directory: caller.directory,
             owner: Arc::new(Owner { method: mutation.method(), ..caller.owner }),
@@ -72,6 +79,9 @@ impl Work {
     }
 
     fn record(&self, changes: &[Change], error: Option<&Error>) {
+        if let Some(rights) = &self.rights {
+            rights.charge(changes);
+        }
         let (owner, directory) = (&*self.owner, &*self.directory);
         self.books.history.note(&self.owner, changes);
         let heading = Heading { owner, directory, took: self.arrived.elapsed() };

@@ -22,6 +22,8 @@ pub struct Entry {
     pub pid: u32,
     /// The user who asked.
     pub uid: u32,
+    /// Who asked from another machine, as in `cert:builder-7`; empty for somebody on this one.
+    pub identity: String,
     /// What was asked for: `mkdir`, `publish`, `rename`, …
     pub method: &'static str,
     /// The path that was to change, relative to the build root, as bytes.
@@ -70,6 +72,8 @@ pub struct Record {
     pub pid: u32,
     /// See [`Entry::uid`].
     pub uid: u32,
+    /// See [`Entry::identity`].
+    pub identity: String,
     /// See [`Entry::method`].
     pub method: String,
     /// See [`Entry::path`].

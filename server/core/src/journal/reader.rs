@@ -156,6 +156,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         is_change: row.get(12)?,
         bytes: row.get::<_, i64>(13)?.unsigned_abs(),
         error: row.get(14)?,
+        identity: row.get(15)?,
     })
 }
 

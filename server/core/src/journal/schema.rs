@@ -18,7 +18,7 @@ use super::error::JournalError;
 ///   which would cost as much as the entry itself.
 pub(super) const STEPS: &[&str] = &[
     ENTRIES, //
-    LEASES, BUILDS,
+    LEASES, BUILDS, IDENTITIES,
 ];
 
 const ENTRIES: &str = "
@@ -95,9 +95,12 @@ const BUILDS: &str = "
     CREATE INDEX recipe_by_build ON recipe (build);
 ";
 
+/// Who asked from another machine.
+const IDENTITIES: &str = "ALTER TABLE entry ADD COLUMN identity TEXT NOT NULL DEFAULT ''";
+
 /// The columns of an entry, in the order in which writer and reader count them.
 pub(super) const COLUMNS: &str = "seq, at_ns, took_ns, build, target, directory, pid, uid, \
-                                  method, path, other, outcome, is_change, bytes, error";
+                                  method, path, other, outcome, is_change, bytes, error, identity";
 
 /// How long to wait for somebody else's lock, such as that of a `sqlite3` shell on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

@@ -102,7 +102,7 @@ impl Writer {
         transaction.prepare_cached("DELETE FROM entry WHERE seq < ?1")?.execute([keep_from])?;
         let mut insert = transaction.prepare_cached(&format!(
             "INSERT INTO entry ({COLUMNS})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
         ))?;
         let mut seqs = last - entries + 1..;
         for item in batch {
@@ -130,6 +130,7 @@ impl Writer {
                 entry.is_change(),
                 i64::try_from(entry.bytes).unwrap_or(i64::MAX),
                 entry.error,
+                entry.identity,
             ])?;
         }
         drop(insert);

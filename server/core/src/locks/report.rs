@@ -19,12 +19,17 @@ pub struct Owner {
     pub pid: u32,
     /// The client's user.
     pub uid: u32,
+    /// Who asks, as in `cert:builder-7`; `None`: somebody on this machine, whom `pid` and `uid` name.
+    pub identity: Option<Arc<str>>,
 }
 
 /// `pid 123 (publish for target 'foo.o')`
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pid {} ({}", self.pid, self.method)?;
+        match &self.identity {
+            Some(identity) => write!(f, "{identity} ({}", self.method)?,
+            None => write!(f, "pid {} ({}", self.pid, self.method)?,
+        }
         if !self.target.is_empty() {
             write!(f, " for target '{}'", self.target.escape_debug())?;
         }

@@ -5,9 +5,10 @@ use crate::{engine::Caller, locks::Owner};
 
 /// The caller, as bytes: numbers, then texts with their lengths.
 pub(super) fn encode(caller: &Caller) -> Vec<u8> {
-    let Owner { method, build, target, pid, uid } = &caller.owner;
+    let Owner { method, build, target, pid, uid, identity } = &caller.owner;
     let mut bytes = [pid.to_le_bytes(), uid.to_le_bytes()].concat();
-    for text in [*method, build, target, &caller.directory] {
+    for text in [*method, build, target, &caller.directory, identity.as_deref().unwrap_or_default()]
+    {
         bytes.extend((text.len() as u32).to_le_bytes());
         bytes.extend(text.as_bytes());
     }
@@ -19,7 +20,8 @@ pub(super) fn decode(mut bytes: &[u8]) -> Caller {
     let [pid, uid] = [number(&mut bytes), number(&mut bytes)].map(Option::unwrap_or_default);
     let [method, build, target, directory] = [(); 4].map(|()| text(&mut bytes).unwrap_or_default());
     let method = super::method(&method);
-    let owner = Owner { method, build, target, pid, uid };
+    let identity = text(&mut bytes).filter(|name| !name.is_empty()).map(Into::into);
+    let owner = Owner { method, build, target, pid, uid, identity };
     Caller { owner, directory, ..Caller::default() }
 }
 
@@ -48,6 +50,7 @@ mod tests {
             target: "\0\u{e4}".into(),
             pid: 12,
             uid: 34,
+            identity: Some("cert:c".into()),
         };
         let caller = Caller { owner, directory: "sub".into(), ..Caller::default() };
         let bytes = encode(&caller);

@@ -6,6 +6,7 @@ use onewriter_proto::reapi::{
 };
 use onewriter_store::{Digest, Function, ResultKey, Store};
 use onewriter_tree::Reason;
+use onewriter_tree::mutation::Deed;
 use prost::Message as _;
 use tonic::{Code, Request, Response, Status, async_trait};
 
@@ -25,6 +26,7 @@ impl ActionCache for Api {
         &self,
         request: Request<GetActionResultRequest>,
     ) -> Result<Response<ActionResult>, Status> {
+        self.permit(&request, Deed::Read).await?;
         let request = request.into_inner();
         let function = function(request.digest_function)?;
         let action = required(function, request.action_digest.as_ref())?;
@@ -46,6 +48,7 @@ impl ActionCache for Api {
         &self,
         request: Request<UpdateActionResultRequest>,
     ) -> Result<Response<ActionResult>, Status> {
+        self.permit(&request, Deed::Publish).await?;
         let request = request.into_inner();
         let function = function(request.digest_function)?;
         let action = required(function, request.action_digest.as_ref())?;

@@ -12,6 +12,7 @@ use onewriter_proto::bytestream::{
 };
 use onewriter_store::{Blob, StoreError};
 use onewriter_tree::Reason;
+use onewriter_tree::mutation::Deed;
 use tokio::task::JoinHandle;
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 
@@ -40,6 +41,7 @@ impl ByteStream for Api {
         &self,
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
+        self.permit(&request, Deed::Read).await?;
         let deadline = peer::deadline(request.metadata());
         let ReadRequest { resource_name, read_offset, read_limit } = request.into_inner();
         let Resource { digest, compressed } = names::to_read(&resource_name)?;
@@ -72,6 +74,7 @@ impl ByteStream for Api {
         &self,
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<WriteResponse>, Status> {
+        self.permit(&request, Deed::Publish).await?;
         let (content, requests) = (Arc::clone(&self.content), request.into_inner());
         // Beside the request, so that what came is not lost with the connection.
         let written = tokio::spawn(write(content, requests)).await;
@@ -83,6 +86,7 @@ impl ByteStream for Api {
         &self,
         request: Request<QueryWriteStatusRequest>,
     ) -> Result<Response<QueryWriteStatusResponse>, Status> {
+        self.permit(&request, Deed::Publish).await?;
         let name = request.into_inner().resource_name;
         let resource = names::to_write(&name)?;
         let is_there = self.content.run(move |store| store.contains(&resource.digest));

@@ -10,6 +10,7 @@ mod storage;
 
 use std::sync::Arc;
 
+use onewriter_core::Engine;
 use onewriter_proto::{
     bytestream::byte_stream_server::ByteStreamServer,
     reapi::{
@@ -19,11 +20,12 @@ use onewriter_proto::{
     },
 };
 use onewriter_store::{Digest, Function};
-use onewriter_tree::Reason;
-use tonic::{Code, Status, service::Routes};
+use onewriter_tree::{Reason, mutation::Deed};
+use tonic::{Code, Request, Status, service::Routes};
 
 use self::refusal::refuse;
-use crate::content::Content;
+use super::caller;
+use crate::{content::Content, status::status};
 
 /// The contents of one batch, in bytes.
 const MAX_BATCH: u64 = 4 << 20;
@@ -46,12 +48,22 @@ pub(super) const NAMES: [&str; 4] = [
 /// What the services have in common.
 #[derive(Clone)]
 struct Api {
+    engine: Arc<Engine>,
     content: Arc<Content>,
 }
 
+impl Api {
+    /// Refuses whoever may not do `deed` anywhere: what lies in the store lies at no path, and who asks
+    /// for content has its digest. What is missing may be asked by whoever a rule names (`Deed::Stay`).
+    async fn permit<T>(&self, request: &Request<T>, deed: Deed) -> Result<(), Status> {
+        let caller = caller(request, "content");
+        self.engine.permit_somewhere(&caller, deed).await.map_err(status)
+    }
+}
+
 /// Adds the services to the daemon's.
-pub(super) fn add_to(routes: Routes, content: &Arc<Content>) -> Routes {
-    let api = Api { content: Arc::clone(content) };
+pub(super) fn add_to(routes: Routes, engine: &Arc<Engine>, content: &Arc<Content>) -> Routes {
+    let api = Api { engine: Arc::clone(engine), content: Arc::clone(content) };
     let storage = ContentAddressableStorageServer::new(api.clone());
     let results = ActionCacheServer::new(api.clone());
     routes

@@ -9,6 +9,7 @@ use onewriter_proto::reapi::{
     content_addressable_storage_server::ContentAddressableStorage,
 };
 use onewriter_store::{Digest, Function, Store};
+use onewriter_tree::mutation::Deed;
 use tonic::{Code, Request, Response, Status, async_trait};
 
 use super::{
@@ -24,6 +25,7 @@ impl ContentAddressableStorage for Api {
         &self,
         request: Request<FindMissingBlobsRequest>,
     ) -> Result<Response<FindMissingBlobsResponse>, Status> {
+        self.permit(&request, Deed::Stay).await?;
         let request = request.into_inner();
         let function = function(request.digest_function)?;
         let parse = |given| Ok((digest(function, &given)?, given));
@@ -46,6 +48,7 @@ impl ContentAddressableStorage for Api {
         &self,
         request: Request<BatchUpdateBlobsRequest>,
     ) -> Result<Response<BatchUpdateBlobsResponse>, Status> {
+        self.permit(&request, Deed::Publish).await?;
         let request = request.into_inner();
         let function = function(request.digest_function)?;
         let sizes = request.requests.iter().filter_map(|one| one.digest.as_ref());
@@ -68,6 +71,7 @@ impl ContentAddressableStorage for Api {
         &self,
         request: Request<BatchReadBlobsRequest>,
     ) -> Result<Response<BatchReadBlobsResponse>, Status> {
+        self.permit(&request, Deed::Read).await?;
         let request = request.into_inner();
         let function = function(request.digest_function)?;
         check_total(request.digests.iter().map(|digest| digest.size_bytes))?;
@@ -92,6 +96,7 @@ impl ContentAddressableStorage for Api {
         &self,
         request: Request<GetTreeRequest>,
     ) -> Result<Response<Self::GetTreeStream>, Status> {
+        self.permit(&request, Deed::Read).await?;
         let deadline = peer::deadline(request.metadata());
         let request = request.into_inner();
         let root = required(function(request.digest_function)?, request.root_digest.as_ref())?;

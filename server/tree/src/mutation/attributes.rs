@@ -10,7 +10,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Claim, Effects, Mutation, Outcome};
+use super::{Claim, Deed, Effects, Mutation, Outcome};
 use crate::{
     error::{Error, Reason},
     path::RelPath,
@@ -49,7 +49,7 @@ impl Mutation for SetAttributes {
     }
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
-        vec![Claim::exclusive(&mut self.path, Last::Follow)]
+        vec![Claim::exclusive(&mut self.path, Last::Follow, Deed::SetAttributes)]
     }
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {

@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Claim, Effects, Mutation, Outcome};
+use super::{Claim, Deed, Effects, Mutation, Outcome};
 use crate::{
     error::{Error, Reason},
     path::RelPath,
@@ -35,7 +35,7 @@ impl Mutation for MakeDirectory {
     }
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
-        vec![Claim::exclusive(&mut self.path, Last::Follow)]
+        vec![Claim::exclusive(&mut self.path, Last::Follow, Deed::MakeDirectory)]
     }
 
     fn resolve(&mut self, tree: &Tree) -> Result<(), Error> {

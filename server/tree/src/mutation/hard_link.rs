@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Access, Change, Claim, Effects, Mutation, Outcome, directory::parent_or_make};
+use super::{Access, Change, Claim, Deed, Effects, Mutation, Outcome, directory::parent_or_make};
 use crate::{
     error::{Error, Reason},
     path::RelPath,
@@ -35,8 +35,13 @@ impl Mutation for HardLink {
     }
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
-        let source = Claim { path: &mut self.source, access: Access::Shared, last: Last::Keep };
-        vec![source, Claim::exclusive(&mut self.path, Last::Keep)]
+        let source = Claim {
+            path: &mut self.source,
+            access: Access::Shared,
+            last: Last::Keep,
+            deed: Deed::HardLink,
+        };
+        vec![source, Claim::exclusive(&mut self.path, Last::Keep, Deed::HardLink)]
     }
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {

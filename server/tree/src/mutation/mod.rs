@@ -99,11 +99,36 @@ pub struct Claim<'m> {
     pub access: Access,
     /// Whether a symbolic link at its end is meant itself.
     pub last: Last,
+    /// What is to be done there.
+    pub deed: Deed,
+}
+
+/// What a request does at a path, as far as anybody may have something against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names of the mutations")]
+pub enum Deed {
+    /// Nothing: it is only to stay as it is.
+    Stay,
+    Read,
+    MakeDirectory,
+    Publish,
+    Symlink,
+    HardLink,
+    Rename,
+    Remove,
+    SetAttributes,
+    Touch,
+    /// Any of the changes above: what a transaction does is known only as a whole.
+    Change,
+    /// Keeping others away, by a lease.
+    Lock,
+    /// Ending the daemon.
+    Administer,
 }
 
 impl<'m> Claim<'m> {
-    fn exclusive(path: &'m mut RelPath, last: Last) -> Self {
-        Self { path, access: Access::Exclusive, last }
+    fn exclusive(path: &'m mut RelPath, last: Last, deed: Deed) -> Self {
+        Self { path, access: Access::Exclusive, last, deed }
     }
 }
 

@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Claim, Effects, Mutation, Outcome};
+use super::{Claim, Deed, Effects, Mutation, Outcome};
 use crate::{
     error::{Error, Reason},
     path::RelPath,
@@ -34,7 +34,7 @@ impl Mutation for Remove {
     }
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
-        vec![Claim::exclusive(&mut self.path, Last::Keep)]
+        vec![Claim::exclusive(&mut self.path, Last::Keep, Deed::Remove)]
     }
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {

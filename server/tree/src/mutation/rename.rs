@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Change, Claim, Effects, Mutation, Outcome, directory::parent_or_make};
+use super::{Change, Claim, Deed, Effects, Mutation, Outcome, directory::parent_or_make};
 use crate::{
     content,
     error::{Error, Reason},
@@ -39,8 +39,8 @@ impl Mutation for Rename {
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
         vec![
-            Claim::exclusive(&mut self.from, Last::Keep),
-            Claim::exclusive(&mut self.to, Last::Keep),
+            Claim::exclusive(&mut self.from, Last::Keep, Deed::Rename),
+            Claim::exclusive(&mut self.to, Last::Keep, Deed::Rename),
         ]
     }
 

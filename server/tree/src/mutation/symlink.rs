@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Claim, Effects, Mutation, Outcome, directory::parent_or_make};
+use super::{Claim, Deed, Effects, Mutation, Outcome, directory::parent_or_make};
 use crate::{
     error::{Error, Reason},
     path::RelPath,
@@ -35,7 +35,7 @@ impl Mutation for Symlink {
     }
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
-        vec![Claim::exclusive(&mut self.path, Last::Keep)]
+        vec![Claim::exclusive(&mut self.path, Last::Keep, Deed::Symlink)]
     }
 
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {

@@ -8,7 +8,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Claim, Effects, Mutation, Outcome};
+use super::{Claim, Deed, Effects, Mutation, Outcome};
 use crate::{
     error::{Error, Reason},
     path::RelPath,
@@ -47,7 +47,7 @@ impl Mutation for Touch {
     }
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
-        vec![Claim::exclusive(&mut self.path, Last::Follow)]
+        vec![Claim::exclusive(&mut self.path, Last::Follow, Deed::Touch)]
     }
 
     fn makes_name_in(&self) -> Option<&[u8]> {

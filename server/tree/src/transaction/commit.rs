@@ -22,7 +22,7 @@ use super::{
 use crate::{
     error::Error,
     fault,
-    mutation::{Access, Change, Claim, Effects, Mutation, Outcome},
+    mutation::{Access, Change, Claim, Deed, Effects, Mutation, Outcome},
     path::RelPath,
     tree::{Fault, Last, Tree},
 };
@@ -130,7 +130,12 @@ impl Mutation for Commit {
             let _ = self.plan_claims();
         }
         let claims = self.claims.iter_mut();
-        claims.map(|(path, access)| Claim { path, access: *access, last: Last::Keep }).collect()
+        claims
+            .map(|(path, access)| {
+                let deed = if *access == Access::Shared { Deed::Stay } else { Deed::Change };
+                Claim { path, access: *access, last: Last::Keep, deed }
+            })
+            .collect()
     }
 
     fn resolve(&mut self, _tree: &Tree) -> Result<(), Error> {

@@ -38,7 +38,9 @@ async fn a_look_waits_for_what_is_half_done_there_and_for_nothing_else() {
     let commit = half_done(&site).await;
     let look = |path: &str| {
         let (engine, paths) = (Arc::clone(&site.engine), [rel(path)].into());
-        let exists = |tree: &Tree, paths: &[RelPath]| Ok(tree.is_directory(&paths[0]));
+        let exists = |sight: &Sight<'_>, paths: &[RelPath]| {
+            Ok(sight.stat(&paths[0], Last::Keep)?.1.is_some())
+        };
         tokio::spawn(async move { engine.look(caller("look"), paths, exists).await.unwrap() })
     };
     assert!(!ended(look("elsewhere")).await);

@@ -71,7 +71,7 @@ async fn a_lock_that_is_not_had_in_time_is_told_with_its_holder() {
     let deadline = Some(Instant::now() + Duration::from_millis(50));
     let late = Caller { deadline, ..caller("late") };
     let done = site.engine.run(late, Box::new(mkdir("d/e/f"))).await;
-    let Refusal { error, holder } = done.unwrap_err();
+    let Refusal { error, holder, .. } = done.unwrap_err();
     assert_eq!(error.reason, Reason::LockTimeout);
     assert_eq!((&error.path[..], error.component.as_deref()), (&b"d/e/f"[..], Some(&b"d"[..])));
     assert_eq!(holder.unwrap().target, "holder");

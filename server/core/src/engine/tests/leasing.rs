@@ -260,8 +260,8 @@ async fn for_good_a_success_counts_and_a_failure_only_for_those_who_wait() {
     site.engine.finish(runs(site.once("", "key").await), 0, Vec::new()).await.unwrap();
     told(site.once("", "key").await);
     let key = OnceKey { build: String::new(), key: "key".into() };
-    assert!(site.engine.forget(key.clone()).await.unwrap());
-    assert!(!site.engine.forget(key).await.unwrap());
+    assert!(site.engine.forget(&Caller::default(), key.clone()).await.unwrap());
+    assert!(!site.engine.forget(&Caller::default(), key).await.unwrap());
     runs(site.once("", "key").await);
 }
 

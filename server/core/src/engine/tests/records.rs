@@ -45,7 +45,7 @@ async fn a_record_says_who_when_and_how_long() {
     let hold = site.hold("d").await;
     let owner =
         Owner { build: "b1".into(), target: "all".into(), pid: 12, uid: 34, ..Owner::default() };
-    let caller = Caller { owner, directory: "sub".into(), deadline: None, leases: Vec::new() };
+    let caller = Caller { owner, directory: "sub".into(), ..Caller::default() };
     let engine = Arc::clone(&site.engine);
     let waiter = tokio::spawn(async move { engine.run(caller, Box::new(mkdir("d"))).await });
     until("it waits", || site.waiting() == ["d"]).await;

@@ -24,6 +24,7 @@ pub(crate) fn entry(path: &str) -> Entry {
         directory: "src".into(),
         pid: 4242,
         uid: 1000,
+        identity: String::new(),
         method: "publish",
         path: path.into(),
         other: None,

@@ -16,7 +16,7 @@ use rustix::{
 
 use self::place::{Content, Put, Step, place};
 pub use self::source::Source;
-use super::{Change, Claim, Effects, Mutation, Outcome, directory::parent_or_make};
+use super::{Change, Claim, Deed, Effects, Mutation, Outcome, directory::parent_or_make};
 use crate::{
     content,
     error::{Error, Reason},
@@ -106,7 +106,7 @@ impl Mutation for Publish {
 
     fn claims(&mut self) -> Vec<Claim<'_>> {
         let last = if self.follow { Last::Follow } else { Last::Keep };
-        let mut claims = vec![Claim::exclusive(&mut self.path, last)];
+        let mut claims = vec![Claim::exclusive(&mut self.path, last, Deed::Publish)];
         claims.extend(self.source.claim());
         claims
     }

@@ -17,7 +17,7 @@ use rustix::{
 use super::place::{Step, place};
 use crate::{
     error::{Error, Reason},
-    mutation::{Access, Claim, Effects, Outcome, moving},
+    mutation::{Access, Claim, Deed, Effects, Outcome, moving},
     path::RelPath,
     staging::Staged,
     tree::{Dir, Fault, Last, Tree, describe, rename_new},
@@ -57,10 +57,11 @@ impl Source {
     pub(super) fn claim(&mut self) -> Option<Claim<'_>> {
         match self {
             Self::InTree { path, consume: true } => {
-                Some(Claim { path, access: Access::Exclusive, last: Last::Keep })
+                Some(Claim::exclusive(path, Last::Keep, Deed::Rename))
             }
             Self::InTree { path, consume: false } => {
-                Some(Claim { path, access: Access::Shared, last: Last::Follow })
+                let (access, last) = (Access::Shared, Last::Follow);
+                Some(Claim { path, access, last, deed: Deed::Read })
             }
             Self::Local { .. } | Self::Staged(_) => None,
         }

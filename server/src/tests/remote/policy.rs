@@ -1,0 +1,264 @@
+//! What the policy lets people do.
+
+use onewriter_core::journal::Query;
+use tokio_stream::StreamExt as _;
+
+use super::*;
+
+/// Alice writes below `stage` and reads below `src`.
+async fn server() -> Server {
+    Server::with(|settings| {
+        settings.groups = [("team".to_owned(), vec!["cert:alice".to_owned()])].into();
+        settings.rules =
+            vec![rule("team", "stage", &["read", "write"]), rule("team", "src", &["read"])];
+    })
+    .await
+}
+
+fn assert_forbidden(status: &Status, path: &str) {
+    assert_eq!(told(status, "path"), (Code::PermissionDenied, "FORBIDDEN".into(), path.into()));
+    for (key, part) in
+        [("identity", "cert:alice"), ("rule", "rules["), ("cure", "[\"cert:alice\"]")]
+    {
+        let (_, _, value) = told(status, key);
+        assert!(value.contains(part), "{key}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn what_no_rule_allows_is_refused_with_its_cure_and_is_on_record() {
+    let server = server().await;
+    let mut alice = server.mutations("alice").await;
+    in_time(alice.make_directories(mkdir(&["stage/a"]))).await.unwrap();
+    let refused = in_time(alice.make_directories(mkdir(&["src/a"]))).await.unwrap_err();
+    assert_forbidden(&refused, "src/a");
+    // One path of several is enough.
+    let refused = in_time(alice.make_directories(mkdir(&["stage/b", "src/b"]))).await.unwrap_err();
+    assert_forbidden(&refused, "src/b");
+    assert!(!server.daemon.path("stage/b").exists(), "nothing of it was done");
+
+    let journal = server.daemon.engine.journal();
+    journal.flushed().await;
+    let records = journal.list(&Query { changes_only: false, ..Query::default() }).unwrap();
+    let refused: Vec<_> = records.iter().filter(|record| record.outcome == "refused").collect();
+    let told = |n: usize| {
+        let record = refused[n];
+        (&*record.identity, &record.path[..], record.error.as_deref())
+    };
+    assert_eq!(told(0), ("cert:alice", &b"src/a"[..], Some("FORBIDDEN")));
+    assert_eq!(told(1), ("cert:alice", &b"src/b"[..], Some("FORBIDDEN")));
+}
+
+#[tokio::test]
+async fn both_names_of_a_rename_and_of_a_link_count() {
+    let server = server().await;
+    std::fs::create_dir_all(server.daemon.path("src")).unwrap();
+    std::fs::create_dir_all(server.daemon.path("stage")).unwrap();
+    std::fs::write(server.daemon.path("src/f"), "").unwrap();
+    std::fs::write(server.daemon.path("stage/g"), "").unwrap();
+    let mut alice = server.mutations("alice").await;
+    let rename = |from: &str, to: &str| {
+        let rename = v1::Rename { from: from.into(), to: to.into(), ..Default::default() };
+        v1::RenameRequest { context: None, rename: Some(rename) }
+    };
+    let link = |source: &str, path: &str| {
+        let link = v1::HardLink { source: source.into(), path: path.into(), ..Default::default() };
+        v1::HardLinkRequest { context: None, link: Some(link) }
+    };
+    assert_forbidden(
+        &in_time(alice.rename(rename("src/f", "stage/f"))).await.unwrap_err(),
+        "src/f",
+    );
+    assert_forbidden(
+        &in_time(alice.rename(rename("stage/g", "src/g"))).await.unwrap_err(),
+        "src/g",
+    );
+    assert_forbidden(
+        &in_time(alice.hard_link(link("src/f", "stage/f"))).await.unwrap_err(),
+        "src/f",
+    );
+    in_time(alice.rename(rename("stage/g", "stage/h"))).await.unwrap();
+
+    let batch = |path: &str| v1::Mutation {
+        kind: Some(v1::mutation::Kind::Remove(v1::Remove {
+            paths: vec![path.into()],
+            ..Default::default()
+        })),
+    };
+    let mutations = vec![batch("stage/h"), batch("src/f")];
+    let request = v1::BatchRequest { context: None, mutations };
+    assert_forbidden(&in_time(alice.batch(request)).await.unwrap_err(), "src/f");
+    assert!(server.daemon.path("stage/h").exists() && server.daemon.path("src/f").exists());
+}
+
+#[tokio::test]
+async fn a_symbolic_link_leads_nobody_past_a_rule() {
+    let server = server().await;
+    for dir in ["stage", "secret"] {
+        std::fs::create_dir(server.daemon.path(dir)).unwrap();
+    }
+    std::fs::write(server.daemon.path("secret/f"), "key").unwrap();
+    std::os::unix::fs::symlink("../secret", server.daemon.path("stage/way")).unwrap();
+    let mut alice = server.mutations("alice").await;
+    let refused = in_time(alice.make_directories(mkdir(&["stage/way/d"]))).await.unwrap_err();
+    assert_forbidden(&refused, "secret/d");
+    let remove = v1::Remove { paths: vec!["stage/way/f".into()], ..Default::default() };
+    let request = v1::RemoveRequest { context: None, remove: Some(remove) };
+    assert_forbidden(&in_time(alice.remove(request)).await.unwrap_err(), "secret/f");
+    let mut reading = server.reading("alice").await;
+    let stat = |path: &str, follow| v1::StatRequest {
+        paths: vec![path.into()],
+        follow,
+        ..Default::default()
+    };
+    let refused = in_time(reading.stat(stat("stage/way/f", false))).await.unwrap_err();
+    assert_forbidden(&refused, "secret/f");
+    let read = v1::ReadFileRequest { path: "stage/way/f".into(), ..Default::default() };
+    let mut answers = in_time(reading.read_file(read)).await.unwrap().into_inner();
+    assert_forbidden(&in_time(answers.message()).await.unwrap_err(), "secret/f");
+}
+
+#[tokio::test]
+async fn reading_needs_a_rule_too_and_so_does_the_journal() {
+    let server = server().await;
+    server.daemon.mutations().await.make_directories(mkdir(&["secret/d", "src/d"])).await.unwrap();
+    let mut alice = server.reading("alice").await;
+    let stat = |path: &str| v1::StatRequest { paths: vec![path.into()], ..Default::default() };
+    in_time(alice.stat(stat("src/d"))).await.unwrap();
+    for path in ["secret", "secret/d", "."] {
+        assert_forbidden(&in_time(alice.stat(stat(path))).await.unwrap_err(), path);
+    }
+    let list = |path: &str| v1::ListJournalRequest {
+        path: path.into(),
+        below: true,
+        ..Default::default()
+    };
+    for (path, named) in [("", "."), ("secret", "secret")] {
+        assert_forbidden(&in_time(alice.list_journal(list(path))).await.unwrap_err(), named);
+    }
+    let mut records = in_time(alice.list_journal(list("src"))).await.unwrap().into_inner();
+    assert_eq!(in_time(records.message()).await.unwrap().unwrap().path, b"src");
+}
+
+#[tokio::test]
+async fn leases_reports_and_the_daemons_end_need_rules() {
+    use onewriter_proto::v1::{builds_client::BuildsClient, leases_client::LeasesClient};
+    let server = server().await;
+    let wire = server.wire("alice").await;
+    let origin: http::Uri = ORIGIN.parse().unwrap();
+    let mut leases = LeasesClient::with_origin(wire.clone(), origin.clone());
+    let subject = Some(v1::lease_acquire::Subject::Path("src/d".into()));
+    let acquire = v1::LeaseAcquire { subject, ..Default::default() };
+    let step = Some(v1::hold_request::Step::Acquire(acquire));
+    let steps = tokio_stream::iter([v1::HoldRequest { step }]).chain(tokio_stream::pending());
+    let mut held = in_time(leases.hold(steps)).await.unwrap().into_inner();
+    assert_forbidden(&in_time(held.message()).await.unwrap_err(), "src/d");
+
+    let mut builds = BuildsClient::with_origin(wire.clone(), origin.clone());
+    let refused = in_time(builds.list(v1::BuildList { limit: 0 })).await.unwrap_err();
+    assert_forbidden(&refused, ".");
+    let mut administration = AdministrationClient::with_origin(wire, origin);
+    assert_forbidden(&in_time(administration.stop(v1::StopRequest {})).await.unwrap_err(), ".");
+    assert_forbidden(&in_time(administration.drain(v1::DrainRequest {})).await.unwrap_err(), ".");
+
+    let _held = (server.daemon.hold("secret").await, server.daemon.hold("src/x").await);
+    let status = in_time(administration.status(v1::StatusRequest {})).await.unwrap().into_inner();
+    let seen: Vec<_> = status.locks.iter().map(|lock| &lock.path[..]).collect();
+    assert_eq!(seen, [&b"src"[..], b"src/x"], "what it may not read, it does not see");
+    let (secret, src) = _held;
+    secret.let_go().await;
+    src.let_go().await;
+}
+
+#[tokio::test]
+async fn nobody_from_afar_names_files_of_this_machine() {
+    let server = Server::start().await;
+    let mut alice = server.mutations("alice").await;
+    let publish =
+        v1::PublishLocal { to: to("f"), source: b"/etc/hostname".to_vec(), ..Default::default() };
+    let request = v1::PublishLocalRequest { context: None, publish: Some(publish) };
+    let refused = in_time(alice.publish_local(request)).await.unwrap_err();
+    assert_eq!(told(&refused, "path").1, "NOT_LOCAL");
+}
+
+#[tokio::test]
+async fn a_quota_ends_a_stream_that_goes_beyond_and_leaves_others_alone() {
+    let limit = |who: &str, bytes| LimitEntry {
+        who: vec![who.into()],
+        bytes: Some(bytes),
+        ..LimitEntry::default()
+    };
+    let server = Server::with(|settings| {
+        settings.allow = vec!["*".into()];
+        settings.limits = vec![limit("cert:alice", 1000)];
+    })
+    .await;
+    let publish = |path: &str, size: usize| {
+        use v1::publish_stream_request::Step;
+        let begin = v1::PublishBegin { to: to(path), ..Default::default() };
+        let steps = [
+            Step::Begin(begin),
+            Step::Chunk(vec![b'x'; size].into()),
+            Step::Finish(v1::PublishFinish { size: size as u64 }),
+        ];
+        tokio_stream::iter(steps.map(|step| v1::PublishStreamRequest { step: Some(step) }))
+    };
+    let mut alice = server.mutations("alice").await;
+    let mut answers = in_time(alice.publish_stream(publish("a", 900))).await.unwrap().into_inner();
+    in_time(answers.message()).await.unwrap().unwrap();
+    let mut answers = in_time(alice.publish_stream(publish("b", 200))).await.unwrap().into_inner();
+    let refused = in_time(answers.message()).await.unwrap_err();
+    assert_eq!(
+        told(&refused, "rule"),
+        (Code::ResourceExhausted, "QUOTA".into(), "bytes = 1000".into())
+    );
+    assert!(server.daemon.path("a").exists() && !server.daemon.path("b").exists());
+    assert_eq!(server.daemon.staging(), 0);
+    let mut bob = server.mutations("bob").await;
+    let mut answers = in_time(bob.publish_stream(publish("b", 9000))).await.unwrap().into_inner();
+    in_time(answers.message()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn one_identity_keeps_its_own_requests_waiting_and_no_others() {
+    let server = Server::with(|settings| {
+        settings.allow = vec!["*".into()];
+        settings.limits = vec![LimitEntry {
+            who: vec!["cert:alice".into()],
+            requests: Some(2),
+            waiting: Some(1),
+            ..LimitEntry::default()
+        }];
+    })
+    .await;
+    let held = server.daemon.hold("d").await;
+    let alice = server.mutations("alice").await;
+    let ask = |path: &'static str| {
+        let mut alice = alice.clone();
+        tokio::spawn(async move { alice.make_directories(mkdir(&[path])).await })
+    };
+    let served = [ask("d/1"), ask("d/2")];
+    let two_wait = || {
+        let locks = server.daemon.engine.locks().snapshot();
+        locks.iter().map(|lock| lock.waiters.len()).sum::<usize>() == 2
+    };
+    until("two wait for the lock", two_wait).await;
+    // Of two more one waits for a turn, and the other is one too many.
+    let more = [ask("e/1"), ask("e/2")];
+    until("one is refused", || more.iter().any(|ask| ask.is_finished())).await;
+    server.serves("other").await;
+    assert!(!server.daemon.path("e").exists(), "its turn has not come");
+    held.let_go().await;
+    for done in served {
+        ended(done).await.unwrap();
+    }
+    let mut refused = Vec::new();
+    for done in more {
+        refused.extend(ended(done).await.err());
+    }
+    assert_eq!(refused.len(), 1);
+    assert_eq!(
+        told(&refused[0], "rule"),
+        (Code::ResourceExhausted, "TOO_MANY_REQUESTS".into(), "waiting = 1".into())
+    );
+}
