@@ -74,3 +74,50 @@ fn a_root_may_have_any_name() {
     assert_eq!(config.root, root);
     assert!(config.shown().contains("root = "));
 }
+
+/// What is wrong with a server of these settings besides.
+fn wrong(text: &str) -> ConfigError {
+    let server = "listen = [\"127.0.0.1:0\"]\ninsecure-loopback = true\n";
+    let root = root(&format!("{server}{text}"));
+    Config::load(&flags(root.path(), &[])).err().unwrap_or_else(|| panic!("it is well: {text}"))
+}
+
+#[test]
+fn a_policy_that_means_nobody_or_nothing_is_refused_by_its_entry() {
+    let rule = |who: &str, paths: &str, may: &str| {
+        format!("[[rules]]\nwho = [{who}]\npaths = [{paths}]\nmay = [{may}]\n")
+    };
+    for (text, at) in [
+        (rule("", "\".\"", "\"read\""), "rules[0].who"),
+        (rule("\"team\"", "\".\"", "\"read\""), "rules[0].who"),
+        (rule("\"cert:\"", "\".\"", "\"read\""), "rules[0].who"),
+        (rule("\"*\"", "\"../x\"", "\"read\""), "rules[0].paths"),
+        (rule("\"*\"", "\".\"", "\"raed\""), "rules[0].may"),
+        (rule("\"*\"", "", "\"read\""), "rules[0]"),
+        (rule("\"*\"", "\".\"", ""), "rules[0]"),
+        ("allow = [\"bob\"]".into(), "--allow"),
+        ("allow = [\"*\"]\n[groups]\nteam = [\"bob\"]".into(), "groups.team"),
+        ("allow = [\"*\"]\n[[limits]]\nwho = [\"*\"]\nrequests = 0".into(), "limits[0]"),
+    ] {
+        match wrong(&text) {
+            ConfigError::Policy { place, .. } => assert_eq!(place, at, "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_server_needs_a_policy_a_key_and_a_way_to_know_its_clients() {
+    assert!(matches!(wrong(""), ConfigError::Network(_)), "nobody says what they may do");
+    let listens = |more: &str| {
+        let root = root(&format!("listen = [\"127.0.0.1:0\"]\nallow = [\"*\"]\n{more}"));
+        Config::load(&flags(root.path(), &[])).map(drop)
+    };
+    let keys = "tls-cert = \"c\"\ntls-key = \"k\"\n";
+    for more in ["", "tls-cert = \"c\"", "tokens = \"t\"", keys] {
+        assert!(matches!(listens(more), Err(ConfigError::Network(_))), "{more}");
+    }
+    listens(&format!("{keys}tokens = \"t\"")).unwrap();
+    listens(&format!("{keys}tls-client-ca = \"ca\"")).unwrap();
+    assert!(listens(&format!("{keys}insecure-loopback = true")).is_err());
+}

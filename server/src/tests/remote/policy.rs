@@ -262,3 +262,36 @@ async fn one_identity_keeps_its_own_requests_waiting_and_no_others() {
         (Code::ResourceExhausted, "TOO_MANY_REQUESTS".into(), "waiting = 1".into())
     );
 }
+
+#[tokio::test]
+async fn a_policy_is_read_again_at_a_signal_and_a_broken_one_is_not() {
+    use rustix::process::{Signal, getpid, kill_process};
+    let root = new_root();
+    let file = root.path().join(".onewriter/daemon.toml");
+    let write = |path: &str| {
+        let rule = format!("[[rules]]\nwho = [\"*\"]\npaths = [\"{path}\"]\nmay = [\"write\"]\n");
+        let server = "listen = [\"127.0.0.1:0\"]\ninsecure-loopback = true\n";
+        std::fs::write(&file, format!("{server}{rule}")).unwrap();
+    };
+    write("a");
+    let at = root.path().to_str().unwrap().to_owned();
+    let flags = crate::config::Flags::parse_from(["onewriterd", "--root", &*at]);
+    let loaded = Config::load(&flags).unwrap();
+    let daemon = Daemon::with(root, |config| *config = loaded).await;
+    let told = std::fs::read_to_string(daemon.path(".onewriter/listening")).unwrap();
+    let address = told.trim().split_once("://").unwrap().1.to_owned();
+    let mut client = client(wire_over(TcpStream::connect(address).await.unwrap()).await);
+    in_time(client.make_directories(mkdir(&["a"]))).await.unwrap();
+    assert!(in_time(client.make_directories(mkdir(&["b"]))).await.is_err());
+
+    write("b");
+    kill_process(getpid(), Signal::HUP).unwrap();
+    in_time(async { while client.make_directories(mkdir(&["b"])).await.is_err() {} }).await;
+    assert!(in_time(client.make_directories(mkdir(&["a/x"]))).await.is_err());
+
+    std::fs::write(daemon.path(".onewriter/daemon.toml"), "rules = 1").unwrap();
+    kill_process(getpid(), Signal::HUP).unwrap();
+    for _ in 0..100 {
+        in_time(client.make_directories(mkdir(&["b"]))).await.unwrap();
+    }
+}
