@@ -78,7 +78,11 @@ fn as_text(record: &JournalRecord) -> String {
     if !record.target.is_empty() {
         text.push_str(&format!(" for {}", record.target));
     }
-    text.push_str(&format!(" pid {} {:.1} ms", record.pid, record.took_us as f64 / 1000.0));
+    match &*record.identity {
+        "" => text.push_str(&format!(" pid {}", record.pid)),
+        identity => text.push_str(&format!(" by {identity}")),
+    }
+    text.push_str(&format!(" {:.1} ms", record.took_us as f64 / 1000.0));
     text
 }
 
@@ -114,6 +118,7 @@ fn as_json(record: &JournalRecord) -> Value {
     object.insert("directory".into(), record.directory.clone().into());
     object.insert("pid".into(), record.pid.into());
     object.insert("uid".into(), record.uid.into());
+    object.insert("identity".into(), record.identity.clone().into());
     object.insert("method".into(), record.method.clone().into());
     object.insert("outcome".into(), record.outcome.clone().into());
     object.insert("bytes".into(), record.bytes.into());
