@@ -1,6 +1,8 @@
 //! What runs a daemon for a team: figures, service managers, upgrades, packages.
 
+mod example;
 mod exposition;
+mod generated;
 mod handover;
 mod manager;
 mod metrics;
