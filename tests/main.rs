@@ -20,6 +20,7 @@ mod deploy;
 mod direct;
 mod ending;
 mod faults;
+mod fetch;
 mod inheritance;
 mod interrupted;
 mod leases;

@@ -5,6 +5,7 @@ mod cat;
 mod completions;
 mod cp;
 mod destination;
+mod fetch;
 mod init;
 mod install;
 mod ln;
@@ -53,6 +54,7 @@ pub(crate) const ALL: &[&Verb] = &[
     &shims::VERB,
     &stat::VERB,
     &cat::VERB,
+    &fetch::VERB,
     &lock::VERB,
     &once::VERB,
     &log::VERB,

@@ -2034,6 +2034,27 @@ pub mod read_file_response {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTreeRequest {
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    /// At least one, at most 10,000.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub paths: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTreeResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<TreeEntry>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TreeEntry {
+    #[prost(message, optional, tag = "1")]
+    pub stat: ::core::option::Option<Stat>,
+    /// The BLAKE3 digest of a regular file's content, which has `stat.size` bytes.
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub blake3: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListJournalRequest {
     #[prost(message, optional, tag = "1")]
     pub context: ::core::option::Option<Context>,
@@ -2231,6 +2252,34 @@ pub mod reading_client {
                 .insert(GrpcMethod::new("onewriter.v1.Reading", "ReadFile"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Streams what is at paths and below them, directories before what is in them. Symbolic links are
+        /// told, not followed. A file that goes away meanwhile is left out, and so
+        /// is what the caller may not read.
+        /// NOT_FOUND NOT_FOUND (a path that was asked for)
+        pub async fn list_tree(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTreeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ListTreeResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/onewriter.v1.Reading/ListTree",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("onewriter.v1.Reading", "ListTree"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Streams the journal in the order in which it was written, all that was answered before the
         /// request included.
         /// INTERNAL JOURNAL
@@ -2293,6 +2342,20 @@ pub mod reading_server {
             &self,
             request: tonic::Request<super::ReadFileRequest>,
         ) -> std::result::Result<tonic::Response<Self::ReadFileStream>, tonic::Status>;
+        /// Server streaming response type for the ListTree method.
+        type ListTreeStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ListTreeResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams what is at paths and below them, directories before what is in them. Symbolic links are
+        /// told, not followed. A file that goes away meanwhile is left out, and so
+        /// is what the caller may not read.
+        /// NOT_FOUND NOT_FOUND (a path that was asked for)
+        async fn list_tree(
+            &self,
+            request: tonic::Request<super::ListTreeRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ListTreeStream>, tonic::Status>;
         /// Server streaming response type for the ListJournal method.
         type ListJournalStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::JournalRecord, tonic::Status>,
@@ -2462,6 +2525,52 @@ pub mod reading_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReadFileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/onewriter.v1.Reading/ListTree" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTreeSvc<T: Reading>(pub Arc<T>);
+                    impl<
+                        T: Reading,
+                    > tonic::server::ServerStreamingService<super::ListTreeRequest>
+                    for ListTreeSvc<T> {
+                        type Response = super::ListTreeResponse;
+                        type ResponseStream = T::ListTreeStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTreeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Reading>::list_tree(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTreeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -4,6 +4,7 @@ mod administration;
 mod builds;
 mod inflow;
 mod leases;
+mod list_tree;
 mod mutations;
 mod publish_digest;
 mod publish_stream;

@@ -9,14 +9,14 @@ use onewriter_core::{
 use onewriter_proto::{
     convert,
     v1::{
-        self, JournalRecord, ListJournalRequest, ReadFileRequest, ReadFileResponse, StatRequest,
-        StatResponse, read_file_response::Step,
+        self, JournalRecord, ListJournalRequest, ListTreeRequest, ListTreeResponse,
+        ReadFileRequest, ReadFileResponse, StatRequest, StatResponse, read_file_response::Step,
     },
 };
 use onewriter_tree::{Error, Last, RelPath, mutation::Deed};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Sender, answers, blocking, caller, send};
+use super::{Answers, Sender, answers, blocking, caller, list_tree, send};
 use crate::{
     peer,
     status::{status, unreadable_journal},
@@ -70,6 +70,17 @@ impl v1::reading_server::Reading for Reading {
         let (deadline, caller) = (peer::deadline(request.metadata()), caller(&request, "read"));
         let (engine, request) = (Arc::clone(&self.engine), request.into_inner());
         Ok(Response::new(answers(CHUNKS_AHEAD, deadline, |to| read(engine, caller, request, to))))
+    }
+
+    type ListTreeStream = Answers<ListTreeResponse>;
+
+    async fn list_tree(
+        &self,
+        request: Request<ListTreeRequest>,
+    ) -> Result<Response<Self::ListTreeStream>, Status> {
+        let (deadline, caller) = (peer::deadline(request.metadata()), caller(&request, "list"));
+        let (engine, paths) = (Arc::clone(&self.engine), request.into_inner().paths);
+        list_tree::serve(engine, caller, paths, deadline).map(Response::new)
     }
 
     type ListJournalStream = Answers<JournalRecord>;

@@ -24,6 +24,6 @@ pub use crate::{
     path::{Printable, RelPath},
     pattern::Pattern,
     staging::{Staged, Staging},
-    stat::{FileKind, Stat, open_file, stat},
+    stat::{FileKind, Stat, list, open_file, stat},
     tree::{Fault, Last, Tree, describe},
 };

@@ -1,17 +1,21 @@
 //! Looking at the tree. Nothing here needs a lock: a publish is one step, so that whoever opens a
 //! path has the whole old file or the whole new one.
 
-use std::{fs::File, os::fd::OwnedFd};
+use std::{
+    fs::File,
+    os::fd::{AsFd as _, OwnedFd},
+};
 
 use rustix::{
-    fs::{FileType, OFlags, Timespec, fstat, readlinkat},
+    fs::{FileType, Mode, OFlags, Timespec, fstat, openat, readlinkat},
     io::Errno,
 };
 
 use crate::{
     error::{Error, Reason},
     mutation::{MAX_RESOLUTIONS, moving},
-    path::RelPath,
+    path::{RelPath, STATE_DIR},
+    trash,
     tree::{Last, Tree, describe},
 };
 
@@ -70,6 +74,30 @@ pub fn open_file(tree: &Tree, path: &RelPath) -> Result<(File, Stat), Error> {
             refuse(&real, Reason::Source, &why)
         }
     }
+}
+
+/// Describes what is in the directory at `path`, by name; `None` if there is no directory.
+pub fn list(tree: &Tree, path: &RelPath) -> Result<Option<Vec<Stat>>, Error> {
+    let fail = |errno| Error::io(path.for_syscall(), "cannot list it", errno);
+    let dir = match tree.open_at(path.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY) {
+        Ok(dir) => dir,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+        Err(errno) => return Err(fail(errno)),
+    };
+    let mut names = trash::list(dir.as_fd()).map_err(fail)?;
+    names.retain(|name| name != STATE_DIR.as_bytes());
+    names.sort();
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        match openat(&dir, &*name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        {
+            Ok(handle) => found.push(describe_open(&handle, &path.child(&name)?)?),
+            // Somebody removed it just now.
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(fail(errno)),
+        }
+    }
+    Ok(Some(found))
 }
 
 /// Opens what `path` leads to, and describes that very thing; `None` if nothing is there.

@@ -153,6 +153,27 @@ impl Tree {
         Ok(Self { root, path: "/".into(), state, staging: Arc::new(staging) })
     }
 
+    /// The directory `dir` and what is below it, whether it is a build root or not. Where it is none,
+    /// what has to wait does so in `dir` itself, under a name that begins with `.onewriter-`. Sets the
+    /// umask to 0, as [`Tree::open`] does.
+    ///
+    /// # Errors
+    /// What keeps it from being opened.
+    pub fn of_directory(dir: &Path) -> Result<Self, Error> {
+        if dir.join(STATE_DIR).exists() {
+            return Self::open(dir);
+        }
+        umask(Mode::empty());
+        let fail =
+            |errno| Error::io(dir.as_os_str().as_bytes(), "cannot open the directory", errno);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let state = open(dir, flags, Mode::empty()).map_err(fail)?;
+        let staging = Staging::beside(state.try_clone().map_err(|_| fail(Errno::MFILE))?);
+        let root = open(dir, DIRECTORY, Mode::empty()).map_err(fail)?;
+        let path = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+        Ok(Self { root, path, state, staging: Arc::new(staging) })
+    }
+
     /// Another set of handles of the same root, for somebody who outlives this one.
     pub(crate) fn try_clone(&self) -> Result<Self, Errno> {
         let clone = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, 0);

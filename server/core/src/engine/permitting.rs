@@ -11,7 +11,7 @@ use std::{
 };
 
 use onewriter_tree::{
-    Error, Last, Reason, RelPath, Stat, Tree,
+    Error, Last, Reason, RelPath, Stat, Tree, list,
     mutation::{Claim, Deed},
     open_file, stat,
 };
@@ -48,6 +48,17 @@ impl<'a> Sight<'a> {
         let (file, found) = open_file(self.tree, path)?;
         self.may_see(&found.path)?;
         Ok((file, found))
+    }
+
+    /// What is in the directory at `path`, without what one may not see.
+    ///
+    /// # Errors
+    /// Those of [`list`], and `FORBIDDEN`.
+    pub fn list(&self, path: &RelPath) -> Result<Option<Vec<Stat>>, Error> {
+        self.may_see(path)?;
+        let mut found = list(self.tree, path)?;
+        found.iter_mut().for_each(|found| found.retain(|one| self.may_see(&one.path).is_ok()));
+        Ok(found)
     }
 
     /// Whether one may see what is really at `path`.
