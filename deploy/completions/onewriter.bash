@@ -28,6 +28,9 @@ _onewriter() {
             onewriter,cp)
                 cmd="onewriter__subcmd__cp"
                 ;;
+            onewriter,fetch)
+                cmd="onewriter__subcmd__fetch"
+                ;;
             onewriter,help)
                 cmd="onewriter__subcmd__help"
                 ;;
@@ -106,6 +109,9 @@ _onewriter() {
             onewriter__subcmd__help,cp)
                 cmd="onewriter__subcmd__help__subcmd__cp"
                 ;;
+            onewriter__subcmd__help,fetch)
+                cmd="onewriter__subcmd__help__subcmd__fetch"
+                ;;
             onewriter__subcmd__help,help)
                 cmd="onewriter__subcmd__help__subcmd__help"
                 ;;
@@ -179,7 +185,7 @@ _onewriter() {
 
     case "${cmd}" in
         onewriter)
-            opts="-h -V --help --version init mkdir publish batch run make cp install mv ln rm touch simple shims stat cat lock once log report status stats top stop completions help"
+            opts="-h -V --help --version init mkdir publish batch run make cp install mv ln rm touch simple shims stat cat fetch lock once log report status stats top stop completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -340,8 +346,50 @@ _onewriter() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        onewriter__subcmd__fetch)
+            opts="-v -h -V --to --verbose --root --server --timeout --build --target --lease --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --build)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lease)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         onewriter__subcmd__help)
-            opts="init mkdir publish batch run make cp install mv ln rm touch simple shims stat cat lock once log report status stats top stop completions help"
+            opts="init mkdir publish batch run make cp install mv ln rm touch simple shims stat cat fetch lock once log report status stats top stop completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -397,6 +445,20 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__help__subcmd__cp)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        onewriter__subcmd__help__subcmd__fetch)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
