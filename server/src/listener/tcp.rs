@@ -7,7 +7,10 @@ use std::{
 };
 
 use onewriter_tree::Tree;
-use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
+use rustix::{
+    fs::{AtFlags, Mode, OFlags, openat, unlinkat},
+    net::sockopt::set_tcp_user_timeout,
+};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -100,6 +103,9 @@ impl Accept for Tcp {
     async fn accept(&self, host: &Host) -> io::Result<()> {
         let (socket, address) = self.listener.accept().await?;
         socket.set_nodelay(true)?;
+        // Who reads nothing cannot be told goodbye either: the kernel gives up what cannot be sent.
+        let unsent = 2 * self.terms.patience.keep_alive.as_millis().min(u32::MAX as u128 / 2);
+        set_tcp_user_timeout(&socket, unsent as u32)?;
         // Told by hanging up, at no cost: whoever waits would wait for those who hold the places.
         let Ok(place) = Arc::clone(&self.terms.places).try_acquire_owned() else {
             tracing::debug!(%address, "too many connections");

@@ -295,3 +295,19 @@ async fn a_policy_is_read_again_at_a_signal_and_a_broken_one_is_not() {
         in_time(client.make_directories(mkdir(&["b"]))).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_large_file_comes_whole() {
+    let server = Server::start().await;
+    std::fs::write(server.daemon.path("large"), vec![7; 16 << 20]).unwrap();
+    let mut reading = server.reading("alice").await;
+    let read = v1::ReadFileRequest { path: "large".into(), ..Default::default() };
+    let mut answers = in_time(reading.read_file(read)).await.unwrap().into_inner();
+    let mut size = 0;
+    while let Some(answer) = in_time(answers.message()).await.unwrap() {
+        if let Some(v1::read_file_response::Step::Chunk(chunk)) = answer.step {
+            size += chunk.len();
+        }
+    }
+    assert_eq!(size, 16 << 20);
+}
