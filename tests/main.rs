@@ -26,6 +26,7 @@ mod interrupted;
 mod leases;
 mod make;
 mod modes;
+mod remote;
 mod simple;
 mod starting;
 mod transactions;

@@ -94,7 +94,26 @@ pub const COMMON: &[Opt] = &[
         '\0',
         "server",
         "ADDRESS",
-        "The daemon's address, as in unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]",
+        "The daemon's address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]",
+    ),
+    Opt::value(
+        '\0',
+        "tls-ca",
+        "FILE",
+        "Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]",
+    ),
+    Opt::value(
+        '\0',
+        "tls-cert",
+        "FILE",
+        "The client's certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]",
+    ),
+    Opt::value('\0', "tls-key", "FILE", "The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]"),
+    Opt::value(
+        '\0',
+        "token-file",
+        "FILE",
+        "The client's token, in a file [env: ONEWRITER_TOKEN_FILE]",
     ),
     Opt::value(
         '\0',

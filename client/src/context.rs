@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     time::Duration,
 };
@@ -25,8 +26,10 @@ use crate::{
     output::{self, Output},
     place::Place,
     process::Ending,
+    remote::{Credentials, Remote},
     requests::Requests,
     session::{Server, Session},
+    upload,
 };
 
 const DEFAULT_TIMEOUT: u64 = 300;
@@ -67,6 +70,8 @@ fn mount_namespace() -> u64 {
 pub struct Context {
     root: Option<OsString>,
     server: Option<OsString>,
+    /// For a server on another machine.
+    credentials: Option<Box<Credentials>>,
     timeout: Option<OsString>,
     build: String,
     target: String,
@@ -95,9 +100,17 @@ impl Context {
         let label = |setting: Option<OsString>| {
             setting.map(|v| v.to_string_lossy().into_owned()).unwrap_or_default()
         };
+        let server = setting("server", "ONEWRITER_SERVER");
+        let credentials = || Credentials {
+            ca: setting("tls-ca", "ONEWRITER_TLS_CA"),
+            cert: setting("tls-cert", "ONEWRITER_TLS_CERT"),
+            key: setting("tls-key", "ONEWRITER_TLS_KEY"),
+            token: setting("token-file", "ONEWRITER_TOKEN_FILE"),
+        };
         Self {
             root: setting("root", ROOT),
-            server: setting("server", "ONEWRITER_SERVER"),
+            credentials: server.is_some().then(|| Box::new(credentials())),
+            server,
             timeout: setting("timeout", TIMEOUT),
             build: label(setting("build", BUILD)),
             target: label(setting("target", "ONEWRITER_TARGET")),
@@ -216,8 +229,23 @@ impl Context {
                 }
                 place => place.map(Server::Root),
             },
-            Some(address) => server(address),
+            Some(address) => self.server_at(address),
         }
+    }
+
+    fn server_at(&self, address: &OsStr) -> Result<Server, Failure> {
+        if let Some(path) = address.as_bytes().strip_prefix(b"unix:").filter(|p| !p.is_empty()) {
+            let path = path.strip_prefix(b"//").unwrap_or(path);
+            return Ok(Server::Unix(OsStr::from_bytes(path).into()));
+        }
+        let credentials = self.credentials.as_deref().cloned().unwrap_or_default();
+        let remote = Remote::parse(address, &credentials)?;
+        remote.map(|remote| Server::Remote(Box::new(remote))).ok_or_else(|| {
+            Failure::Usage(format!(
+                "a server's address is https://HOST:PORT or unix:/path/to/daemon.sock, not '{}'",
+                address.display()
+            ))
+        })
     }
 
     /// The daemon, for `what` only a daemon has.
@@ -249,7 +277,7 @@ impl Context {
     pub(crate) fn request(&mut self, server: &Server) -> v1::Context {
         let directory = match server {
             Server::Root(place) => place.directory(),
-            Server::Unix(_) => String::new(),
+            Server::Unix(_) | Server::Remote(_) => String::new(),
         };
         v1::Context {
             build: self.build.clone(),
@@ -282,6 +310,46 @@ impl Context {
         if self.is_direct() {
             return self.apply_directly(server, kinds);
         }
+        match server {
+            Server::Remote(_) => self.apply_afar(server, kinds),
+            Server::Root(_) | Server::Unix(_) => self.request_all(server, kinds),
+        }
+    }
+
+    /// Has mutations done by a daemon that opens none of this machine's files.
+    fn apply_afar(
+        &mut self,
+        server: &Server,
+        kinds: Vec<Kind>,
+    ) -> Result<MutationResponse, Failure> {
+        let (mut done, mut waiting) = (MutationResponse::default(), Vec::new());
+        for kind in kinds {
+            let Kind::PublishLocal(publish) = kind else {
+                waiting.push(kind);
+                continue;
+            };
+            if !waiting.is_empty() {
+                let before = self.request_all(server, std::mem::take(&mut waiting))?;
+                done.changes.extend(before.changes);
+            }
+            let source = OsStr::from_bytes(&publish.source);
+            let to = publish.to.unwrap_or_default();
+            done.changes.extend(upload::file(self, server, &to, source)?.changes);
+            if publish.consume {
+                upload::remove_source(source)?;
+            }
+        }
+        if !waiting.is_empty() {
+            done.changes.extend(self.request_all(server, waiting)?.changes);
+        }
+        Ok(done)
+    }
+
+    fn request_all(
+        &mut self,
+        server: &Server,
+        kinds: Vec<Kind>,
+    ) -> Result<MutationResponse, Failure> {
         let mut session = self.session(server)?;
         let (mut done, mut failed) = (MutationResponse::default(), None);
         match Requests::of(kinds) {
@@ -328,14 +396,13 @@ impl Context {
 
     /// The tree, to work on `path` in this process. The umask is read before: opening sets it to 0.
     pub(crate) fn open_tree(&mut self, server: &Server, path: &[u8]) -> Result<Tree, Failure> {
-        use std::os::unix::ffi::OsStrExt as _;
         self.umask();
         match server {
             Server::Root(place) if place.is_everything() => {
                 Ok(Tree::without_root(&place.root().join(OsStr::from_bytes(path)))?)
             }
             Server::Root(place) => Ok(Tree::open(place.root())?),
-            Server::Unix(_) => Err(Failure::Usage(
+            Server::Unix(_) | Server::Remote(_) => Err(Failure::Usage(
                 "ONEWRITER=off works on a build root, not on a server's address".into(),
             )),
         }
@@ -378,28 +445,13 @@ fn from_the_top(error: onewriter_tree::Error) -> onewriter_tree::Error {
     onewriter_tree::Error { path: absolute(error.path), component, ..error }
 }
 
-fn server(address: &OsStr) -> Result<Server, Failure> {
-    use std::os::unix::ffi::OsStrExt as _;
-    match address.as_bytes().strip_prefix(b"unix:") {
-        Some(path) if !path.is_empty() => {
-            let path = path.strip_prefix(b"//").unwrap_or(path);
-            Ok(Server::Unix(OsStr::from_bytes(path).into()))
-        }
-        _ => Err(Failure::Usage(format!(
-            "a server's address is unix:/path/to/daemon.sock, not '{}'",
-            address.display()
-        ))),
-    }
-}
-
 impl Server {
     /// A path as it was typed, as the wire wants it. A server that is named by its address gets
     /// it as it is.
     pub(crate) fn path(&self, typed: &OsStr) -> Result<Vec<u8>, Failure> {
-        use std::os::unix::ffi::OsStrExt as _;
         match self {
             Self::Root(place) => place.relative(typed),
-            Self::Unix(_) => Ok(typed.as_bytes().to_vec()),
+            Self::Unix(_) | Self::Remote(_) => Ok(typed.as_bytes().to_vec()),
         }
     }
 

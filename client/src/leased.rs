@@ -11,7 +11,7 @@ use prost::Message;
 use crate::{
     failure::Failure,
     process::{Command, Ending, Next, StartError, Tick},
-    wire::{Call, CallError, Socket},
+    wire::{Call, CallError, Line},
 };
 
 /// Where a command finds the tokens of the leases under which it runs, separated by commas.
@@ -26,7 +26,7 @@ const AT_HAND: Duration = Duration::from_millis(1);
 
 /// A lease that is held by a call under way.
 pub(crate) struct Leased<'l, 'c, Q> {
-    pub(crate) call: &'l mut Call<'c, Socket>,
+    pub(crate) call: &'l mut Call<'c, Line>,
     /// The sign of life.
     pub(crate) keep_alive: Q,
     pub(crate) ttl: Duration,
@@ -82,7 +82,7 @@ impl<Q: Message> Leased<'_, '_, Q> {
 }
 
 /// Takes what the daemon has answered so far.
-fn still_there<R: Message + Default>(call: &mut Call<'_, Socket>) -> Result<(), CallError> {
+fn still_there<R: Message + Default>(call: &mut Call<'_, Line>) -> Result<(), CallError> {
     loop {
         call.set_timeout(Some(AT_HAND));
         match call.recv::<R>() {

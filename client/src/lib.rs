@@ -15,12 +15,14 @@ mod output;
 mod place;
 pub mod process;
 mod recipe;
+mod remote;
 mod requests;
 mod session;
 mod shims;
 mod simple;
 mod start;
 mod transaction;
+mod upload;
 mod verbs;
 pub mod wire;
 
@@ -39,8 +41,8 @@ pub fn verbs() -> &'static [&'static Verb] {
 }
 
 const COMMON_FIRST: &str = "\
-The options --root, --server, --timeout, --build, --target, --lease and --json, which nearly all
-commands have, may also come before the command.";
+The options --root, --server, --tls-ca, --tls-cert, --tls-key, --token-file, --timeout, --build,
+--target, --lease and --json, which nearly all commands have, may also come before the command.";
 
 /// The whole command line as clap knows it: for help, completions and manual pages.
 #[must_use]

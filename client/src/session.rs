@@ -20,8 +20,9 @@ use crate::{
     context::is_inside_transaction,
     failure::{Failure, with_sources},
     place::Place,
+    remote::{NoConnection, Remote},
     start,
-    wire::{Call, CallError, CallOptions, Connection, Socket, Status},
+    wire::{Call, CallError, CallOptions, Connection, Line, Socket, Status},
 };
 
 /// [`onewriter_proto::PROTOCOL`] as metadata has it.
@@ -33,6 +34,10 @@ const ATTEMPTS: usize = 4;
 /// The pause before a request is brought to the successor of a daemon that is about to end.
 const SUCCESSION: Duration = Duration::from_millis(5);
 
+/// The pauses before a request is brought again to a daemon on another machine: the first, and the
+/// longest of those that follow, each of which is twice the one before.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
 /// The file in the state directory in which the daemon writes down its process id, for people.
 const LOCK: &str = "lock";
 
@@ -43,6 +48,8 @@ pub(crate) enum Server {
     Root(Place),
     /// At this socket, whoever listens there.
     Unix(std::path::PathBuf),
+    /// On another machine, or at a port of this one.
+    Remote(Box<Remote>),
 }
 
 /// What to do where none answers at an address.
@@ -54,6 +61,7 @@ impl Server {
         let lock = match self {
             Self::Root(place) => std::fs::read_to_string(place.root().join(STATE_DIR).join(LOCK)),
             Self::Unix(_) => Ok(String::new()),
+            Self::Remote(remote) => return Self::no_answer(remote),
         };
         // It may be an old one's, but then nobody would have accepted the connection.
         let pid = lock.ok().and_then(|text| text.trim().parse::<u32>().ok());
@@ -64,12 +72,26 @@ impl Server {
     }
 }
 
+impl Server {
+    fn no_answer(remote: &Remote) -> Failure {
+        Failure::TimedOut(format!("the daemon at '{remote}' did not answer in time"))
+    }
+
+    /// What requests carry to say who asks, where the transport does not.
+    fn authorization(&self) -> Result<Option<String>, Failure> {
+        match self {
+            Self::Remote(remote) => remote.authorization(),
+            Self::Root(_) | Self::Unix(_) => Ok(None),
+        }
+    }
+}
+
 /// Calls to one daemon.
 pub(crate) struct Session<'a> {
     server: &'a Server,
     timeout: Duration,
     may_start: bool,
-    connection: Option<Connection<Socket>>,
+    connection: Option<Connection<Line>>,
 }
 
 impl std::fmt::Debug for Session<'_> {
@@ -111,7 +133,7 @@ impl<'a> Session<'a> {
     pub(crate) fn stream<T>(
         &mut self,
         method: &str,
-        talk: impl FnMut(&mut Call<'_, Socket>) -> Result<T, CallError>,
+        talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         self.talk(Repeat::Never, method, talk)
     }
@@ -120,7 +142,7 @@ impl<'a> Session<'a> {
     pub(crate) fn stream_again<T>(
         &mut self,
         method: &str,
-        talk: impl FnMut(&mut Call<'_, Socket>) -> Result<T, CallError>,
+        talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         self.talk(Repeat::Safe, method, talk)
     }
@@ -129,7 +151,7 @@ impl<'a> Session<'a> {
         &mut self,
         repeat: Repeat,
         method: &str,
-        mut talk: impl FnMut(&mut Call<'_, Socket>) -> Result<T, CallError>,
+        mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         self.attempt(repeat, Some(self.timeout), |connection, options| {
             connection.transport().widen();
@@ -142,7 +164,7 @@ impl<'a> Session<'a> {
     pub(crate) fn converse<T>(
         &mut self,
         method: &str,
-        mut talk: impl FnMut(&mut Call<'_, Socket>) -> Result<T, CallError>,
+        mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         self.attempt(Repeat::Never, None, |connection, options| {
             talk(&mut connection.open(method, options)?)
@@ -175,9 +197,13 @@ impl<'a> Session<'a> {
         &mut self,
         repeat: Repeat,
         limit: Option<Duration>,
-        mut call: impl FnMut(&mut Connection<Socket>, &CallOptions<'_>) -> Result<T, CallError>,
+        mut call: impl FnMut(&mut Connection<Line>, &CallOptions<'_>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         let deadline = Instant::now() + self.timeout;
+        let authorization = self.server.authorization()?;
+        let with_token = authorization.as_deref().map(|token| ("authorization", token));
+        let metadata = [(PROTOCOL_KEY, PROTOCOL), with_token.unwrap_or_default()];
+        let metadata = &metadata[..1 + usize::from(with_token.is_some())];
         let mut attempts = 0;
         loop {
             let mut connection = match self.connection.take() {
@@ -187,7 +213,7 @@ impl<'a> Session<'a> {
             let left = deadline.saturating_duration_since(Instant::now());
             let options = CallOptions {
                 timeout: limit.map(|_| left.max(Duration::from_millis(1))),
-                metadata: &[(PROTOCOL_KEY, PROTOCOL)],
+                metadata,
                 ..CallOptions::default()
             };
             let error = match call(&mut connection, &options) {
@@ -197,6 +223,12 @@ impl<'a> Session<'a> {
                 }
                 Err(error) => error,
             };
+            drop(connection);
+            if let Server::Remote(remote) = self.server {
+                self.connection = Some(reconnect(remote, error, repeat, deadline, attempts)?);
+                attempts += 1;
+                continue;
+            }
             attempts += 1;
             // A daemon that ends, or was killed, breaks off; the next connection starts another.
             let again = match &error {
@@ -223,13 +255,10 @@ impl<'a> Session<'a> {
 
     /// Whether the daemon refused because it is about to end, and this client may start another.
     fn has_successor(&self, status: &Status) -> bool {
-        let draining = Reason::Draining.as_str();
-        self.may_start
-            && matches!(self.server, Server::Root(_))
-            && status.info.as_ref().is_some_and(|info| info.reason == draining)
+        self.may_start && matches!(self.server, Server::Root(_)) && is_draining(status)
     }
 
-    fn connect(&self, deadline: Instant) -> Result<Connection<Socket>, Failure> {
+    fn connect(&self, deadline: Instant) -> Result<Connection<Line>, Failure> {
         match (self.dial(deadline), self.server) {
             (Ok(connection), _) => Ok(connection),
             (Err(Dial::NoDaemon(_)), Server::Root(_)) if is_inside_transaction() => {
@@ -252,15 +281,25 @@ impl<'a> Session<'a> {
                 message: format!("no daemon answers at '{}': {why}", path.display()),
                 hint: ANOTHER_ADDRESS,
             }),
+            (Err(Dial::NoDaemon(why)), Server::Remote(remote)) => {
+                Err(remote.absent(&why).into_failure())
+            }
             (Err(Dial::Failed(failure)), _) => Err(failure),
         }
     }
 
-    fn dial(&self, deadline: Instant) -> Result<Connection<Socket>, Dial> {
+    fn dial(&self, deadline: Instant) -> Result<Connection<Line>, Dial> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let at = |path: &Path| Socket::connect_unix(path, Some(left)).map(Connection::new);
+        let at = |path: &Path| {
+            Socket::connect_unix(path, Some(left))
+                .map(|socket| Connection::new(Line::Plain(socket)))
+        };
         let dialled = match self.server {
             Server::Unix(path) => at(path),
+            Server::Remote(remote) => {
+                let dialled = remote.dial(deadline, false);
+                return dialled.map_err(|error| Dial::Failed(error.into_failure()));
+            }
             Server::Root(place) => {
                 let (path, _handle) = place.socket().map_err(Dial::Failed)?;
                 at(&path)
@@ -293,6 +332,49 @@ fn out_of_reach() -> Failure {
         message: "a command in a transaction has no daemon: it sees a tree of its own".into(),
         hint: "give the command outside of 'onewriter run'",
     }
+}
+
+/// After a call to a daemon on another machine that failed with `error`: a connection on which it
+/// may be made again, which is the `attempts`-th time after the first.
+fn reconnect(
+    remote: &Remote,
+    error: CallError,
+    repeat: Repeat,
+    deadline: Instant,
+    attempts: usize,
+) -> Result<Connection<Line>, Failure> {
+    let (is_lost, may_have_happened) = match &error {
+        CallError::Io { source, .. } if let Some(failure) = remote.explain(source) => {
+            return Err(failure);
+        }
+        // It did nothing, and a successor may come.
+        CallError::Status(status) if is_draining(status) => (false, false),
+        CallError::Refused => (false, false),
+        // What the daemon may have done, nobody knows on this side of a link that was cut.
+        CallError::Closed { .. } | CallError::Io { .. } => (true, repeat == Repeat::Never),
+        CallError::TimedOut => return Err(Server::no_answer(remote)),
+        _ => return Err(error.into()),
+    };
+    let factor = 1 << attempts.min(16);
+    let mut pause = (BACK_OFF.0 * factor).min(BACK_OFF.1);
+    loop {
+        if !is_lost || attempts > 0 {
+            std::thread::sleep(pause);
+        }
+        match remote.dial(deadline, is_lost) {
+            _ if Instant::now() >= deadline => break,
+            Ok(_) | Err(NoConnection::Absent(_)) if may_have_happened => break,
+            Ok(connection) => return Ok(connection),
+            Err(NoConnection::Refused(failure)) => return Err(failure),
+            Err(NoConnection::Absent(_)) => {}
+        }
+        pause = (pause * 2).min(BACK_OFF.1);
+    }
+    Err(error.into())
+}
+
+fn is_draining(status: &Status) -> bool {
+    status.info.as_ref().is_some_and(|info| info.reason == Reason::Draining.as_str())
 }
 
 /// Why there is no connection.

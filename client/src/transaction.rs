@@ -18,7 +18,7 @@ use crate::{
     output,
     process::{Ended, Ending},
     session::Server,
-    wire::{Call, CallError, GRACE, Socket},
+    wire::{Call, CallError, GRACE, Line},
 };
 
 const METHOD: &str = "/onewriter.v1.Transactions/Transact";
@@ -135,7 +135,7 @@ impl From<CallError> for Stop {
 impl Transaction<'_> {
     /// All of one call. The outer error is one that came before it was filled: the call may
     /// be made again.
-    fn talk(&mut self, call: &mut Call<'_, Socket>) -> Result<Result<Talked, Failure>, CallError> {
+    fn talk(&mut self, call: &mut Call<'_, Line>) -> Result<Result<Talked, Failure>, CallError> {
         let name = self.ask_to_begin(call)?;
         Ok(match self.run_until_committed(call, name) {
             Ok(talked) => Ok(talked),
@@ -144,7 +144,7 @@ impl Transaction<'_> {
         })
     }
 
-    fn ask_to_begin(&self, call: &mut Call<'_, Socket>) -> Result<String, CallError> {
+    fn ask_to_begin(&self, call: &mut Call<'_, Line>) -> Result<String, CallError> {
         call.set_timeout(Some(self.wish.wait + GRACE));
         send(call, Out::Begin(self.begin.clone()))?;
         match receive(call)? {
@@ -155,7 +155,7 @@ impl Transaction<'_> {
 
     fn run_until_committed(
         &mut self,
-        call: &mut Call<'_, Socket>,
+        call: &mut Call<'_, Line>,
         mut name: String,
     ) -> Result<Talked, Stop> {
         loop {
@@ -182,7 +182,7 @@ impl Transaction<'_> {
         }
     }
 
-    fn commit(&self, call: &mut Call<'_, Socket>, ended: Ended) -> Result<Verdict, Stop> {
+    fn commit(&self, call: &mut Call<'_, Line>, ended: Ended) -> Result<Verdict, Stop> {
         call.set_timeout(Some(self.wish.wait + COMMIT));
         let (copy, exit_code) = (ended.background, ended.ending.code());
         let commit = TransactionCommit { copy, exit_code, ..self.wish.commit.clone() };
@@ -208,7 +208,7 @@ impl Transaction<'_> {
     }
 
     /// Gives the transaction up. Whatever becomes of that: nothing of it happens.
-    fn abandon(&self, call: &mut Call<'_, Socket>, ending: Ending) {
+    fn abandon(&self, call: &mut Call<'_, Line>, ending: Ending) {
         let keep = self.wish.keep_failed;
         let abandon = TransactionAbandon { keep, exit_code: ending.code() };
         call.set_timeout(Some(self.wish.wait + GRACE));
@@ -363,11 +363,11 @@ fn is_draining(status: &crate::wire::Status) -> bool {
     status.info.as_ref().is_some_and(|info| info.reason == Reason::Draining.as_str())
 }
 
-fn send(call: &mut Call<'_, Socket>, step: Out) -> Result<(), CallError> {
+fn send(call: &mut Call<'_, Line>, step: Out) -> Result<(), CallError> {
     call.send(&TransactRequest { step: Some(step) })
 }
 
-fn receive(call: &mut Call<'_, Socket>) -> Result<In, CallError> {
+fn receive(call: &mut Call<'_, Line>) -> Result<In, CallError> {
     let answer = call.recv::<TransactResponse>()?;
     answer.and_then(|answer| answer.step).ok_or(CallError::Protocol("no answer to a step"))
 }

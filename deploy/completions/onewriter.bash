@@ -199,7 +199,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__batch)
-            opts="-v -h -V --on-conflict --retries --keep-failed --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-v -h -V --on-conflict --retries --keep-failed --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -218,6 +218,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -245,7 +261,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__cat)
-            opts="-h -V --root --server --timeout --build --target --lease --json --help --version"
+            opts="-h -V --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -256,6 +272,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -297,7 +329,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__cp)
-            opts="-r -R -p -f -t -T -v -h -V --recursive --RECURSIVE --preserve --force --unchanged --target-directory --no-target-directory --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-r -R -p -f -t -T -v -h -V --recursive --RECURSIVE --preserve --force --unchanged --target-directory --no-target-directory --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -320,6 +352,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -347,7 +395,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__fetch)
-            opts="-v -h -V --to --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-v -h -V --to --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -362,6 +410,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -795,7 +859,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__install)
-            opts="-d -D -C -c -m -p -t -T -v -h -V --directory --parents --compare --copy --mode --preserve-timestamps --unchanged --target-directory --no-target-directory --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-d -D -C -c -m -p -t -T -v -h -V --directory --parents --compare --copy --mode --preserve-timestamps --unchanged --target-directory --no-target-directory --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -829,6 +893,22 @@ _onewriter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -853,7 +933,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__ln)
-            opts="-s -f -n -t -T -v -h -V --symbolic --force --no-dereference --target-directory --no-target-directory --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-s -f -n -t -T -v -h -V --symbolic --force --no-dereference --target-directory --no-target-directory --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -872,6 +952,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -899,7 +995,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__lock)
-            opts="-n -s -h -V --name --shared --ttl --root --server --timeout --build --target --lease --json --help --version"
+            opts="-n -s -h -V --name --shared --ttl --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -914,6 +1010,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -941,7 +1053,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__log)
-            opts="-n -c -h -V --lines --path --changes --root --server --timeout --build --target --lease --json --help --version"
+            opts="-n -c -h -V --lines --path --changes --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -964,6 +1076,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1029,7 +1157,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__mkdir)
-            opts="-p -m -v -h -V --parents --mode --no-parents --new --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-p -m -v -h -V --parents --mode --no-parents --new --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1048,6 +1176,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1075,7 +1219,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__mv)
-            opts="-f -t -T -v -h -V --keep --force --new --target-directory --no-target-directory --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-f -t -T -v -h -V --keep --force --new --target-directory --no-target-directory --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1094,6 +1238,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1121,7 +1281,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__once)
-            opts="-o -v -h -V --scope --output --unwrapped --forget --verbose --ttl --root --server --timeout --build --target --lease --json --help --version"
+            opts="-o -v -h -V --scope --output --unwrapped --forget --verbose --ttl --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1151,6 +1311,22 @@ _onewriter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1175,7 +1351,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__publish)
-            opts="-m -p -v -h -V --move --mode --parents --unchanged --new --to --on-conflict --retries --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-m -p -v -h -V --move --mode --parents --unchanged --new --to --on-conflict --retries --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1213,6 +1389,22 @@ _onewriter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1237,7 +1429,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__report)
-            opts="-l -n -h -V --list --html --lines --root --server --timeout --build --target --lease --json --help --version"
+            opts="-l -n -h -V --list --html --lines --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1260,6 +1452,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1287,7 +1495,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__rm)
-            opts="-f -r -R -d -v -h -V --force --recursive --RECURSIVE --dir --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-f -r -R -d -v -h -V --force --recursive --RECURSIVE --dir --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1298,6 +1506,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1325,7 +1549,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__run)
-            opts="-o -v -h -V --output --strict --unchanged --on-conflict --retries --keep-failed --isolation --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-o -v -h -V --output --strict --unchanged --on-conflict --retries --keep-failed --isolation --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1360,6 +1584,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1401,7 +1641,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__simple)
-            opts="-h -V --shell --flags --root --server --timeout --build --target --lease --json --help --version"
+            opts="-h -V --shell --flags --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1420,6 +1660,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1447,7 +1703,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__stat)
-            opts="-L -h -V --dereference --root --server --timeout --build --target --lease --json --help --version"
+            opts="-L -h -V --dereference --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1458,6 +1714,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1485,7 +1757,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__stats)
-            opts="-h -V --root --server --timeout --build --target --lease --json --help --version"
+            opts="-h -V --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1496,6 +1768,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1523,7 +1811,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__status)
-            opts="-h -V --root --server --timeout --build --target --lease --json --help --version"
+            opts="-h -V --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1534,6 +1822,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1561,7 +1865,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__stop)
-            opts="-h -V --root --server --timeout --build --target --lease --json --help --version"
+            opts="-h -V --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1572,6 +1876,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1599,7 +1919,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__top)
-            opts="-d -h -V --delay --once --root --server --timeout --build --target --lease --json --help --version"
+            opts="-d -h -V --delay --once --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1618,6 +1938,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1645,7 +1981,7 @@ _onewriter() {
             return 0
             ;;
         onewriter__subcmd__touch)
-            opts="-c -a -m -r -d -v -h -V --no-create --access --modification --reference --date --verbose --root --server --timeout --build --target --lease --json --help --version"
+            opts="-c -a -m -r -d -v -h -V --no-create --access --modification --reference --date --verbose --root --server --tls-ca --tls-cert --tls-key --token-file --timeout --build --target --lease --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1672,6 +2008,22 @@ _onewriter() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -127,6 +127,9 @@ pub fn publication(
     let to = to.ok_or_else(|| bad("to", "the request does not say where to publish"))?;
     let mut publish = Publish::new(RelPath::parse(&to.path)?, source);
     publish.mode = to.mode.map(|bits| mode(bits, "mode")).transpose()?;
+    if let Some(bits) = to.source_mode {
+        publish.staged_mode = mode(bits, "source_mode")?;
+    }
     publish.umask = umask;
     publish.parents = to.parents;
     publish.unchanged = unchanged(to.unchanged)?;

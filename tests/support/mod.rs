@@ -2,6 +2,7 @@
 //! test, and pictures of a tree.
 
 mod client;
+mod link;
 mod processes;
 mod program;
 mod raw;
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 
 pub use self::{
     client::{Args, Client, Done, Running},
+    link::Link,
     processes::{Process, children_named},
     program::{copy_program, write_program},
     raw::{Raw, accept_from, reason_of},

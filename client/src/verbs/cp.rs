@@ -58,7 +58,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
         preserve: given.has("preserve"),
         unchanged: unchanged(given, Unchanged::Touch)?,
     };
-    let pairs = destination::pairs(given)?;
+    let pairs = destination::pairs(given, context, &server)?;
     let verbose = given.has("verbose");
     if !given.has("recursive") && !given.has("RECURSIVE") {
         return publish::all(context, &server, pairs, verbose, |path, source| {

@@ -7,9 +7,14 @@ use std::{
     path::Path,
 };
 
+use onewriter_proto::v1::FileKind;
+
+use super::stat;
 use crate::{
     command::{Given, Opt},
+    context::Context,
     failure::Failure,
+    session::Server,
 };
 
 /// The options of a verb that has a destination: its own, and those that all such have.
@@ -33,13 +38,17 @@ pub(super) const EXACTLY: Opt =
     Opt::flag('T', "no-target-directory", "DST is the very name, even if a directory is there");
 
 /// Each source with its destination.
-pub(super) fn pairs(given: &Given) -> Result<Vec<(&OsStr, OsString)>, Failure> {
+pub(super) fn pairs<'g>(
+    given: &'g Given,
+    context: &mut Context,
+    server: &Server,
+) -> Result<Vec<(&'g OsStr, OsString)>, Failure> {
     let operands = &given.operands;
     let (sources, dir) = match given.value("target-directory") {
         Some(dir) => (&operands[..], dir.to_owned()),
         None => {
             let (last, sources) = operands.split_last().ok_or_else(missing)?;
-            let into = !given.has("no-target-directory") && is_directory(last);
+            let into = !given.has("no-target-directory") && is_directory(last, context, server)?;
             if sources.is_empty() {
                 return Err(missing());
             }
@@ -59,9 +68,18 @@ fn missing() -> Failure {
     Failure::Usage("a source and a destination are needed".into())
 }
 
-/// Where `path` leads to a directory now.
-fn is_directory(path: &OsStr) -> bool {
-    path.as_bytes().ends_with(b"/") || Path::new(path).is_dir()
+/// Whether `path` leads to a directory now, where the destinations are.
+fn is_directory(path: &OsStr, context: &mut Context, server: &Server) -> Result<bool, Failure> {
+    if path.as_bytes().ends_with(b"/") {
+        return Ok(true);
+    }
+    match server {
+        Server::Root(_) => Ok(Path::new(path).is_dir()),
+        Server::Unix(_) | Server::Remote(_) => {
+            let stats = stat::ask(context, server, vec![server.path(path)?], true)?;
+            Ok(stats.iter().any(|stat| stat.kind() == FileKind::Directory))
+        }
+    }
 }
 
 fn under(dir: &OsStr, source: &OsStr) -> Result<OsString, Failure> {

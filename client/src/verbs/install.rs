@@ -61,7 +61,8 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let default = if given.has("compare") { Unchanged::Keep } else { Unchanged::Touch };
     let unchanged = unchanged(given, default)?;
     let preserve = given.has("preserve-timestamps");
-    publish::all(context, &server, destination::pairs(given)?, verbose, |path, source| {
+    let pairs = destination::pairs(given, context, &server)?;
+    publish::all(context, &server, pairs, verbose, |path, source| {
         let mtime = match preserve {
             true => Some(std::fs::metadata(Path::new(source)).map(|found| cp::mtime(&found))),
             false => None,

@@ -1,14 +1,19 @@
 //! `onewriter ln`: makes links.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+};
 
-use onewriter_proto::v1::{HardLink, Symlink, mutation::Kind};
+use onewriter_proto::v1::{FileKind, HardLink, Symlink, mutation::Kind};
 
-use super::{MANY, destination};
+use super::{MANY, destination, stat};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
+    session::Server,
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -32,7 +37,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let server = context.server()?;
     let replace = given.has("force");
     let mut kinds = Vec::new();
-    for (target, path) in pairs(given)? {
+    for (target, path) in pairs(given, context, &server)? {
         let path = server.path(&path)?;
         kinds.push(if given.has("symbolic") {
             Kind::Symlink(Symlink {
@@ -48,7 +53,11 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     context.mutate(&server, kinds, given.has("verbose"))
 }
 
-fn pairs(given: &Given) -> Result<Vec<(&OsStr, std::ffi::OsString)>, Failure> {
+fn pairs<'g>(
+    given: &'g Given,
+    context: &mut Context,
+    server: &Server,
+) -> Result<Vec<(&'g OsStr, OsString)>, Failure> {
     match &given.operands[..] {
         // ln TARGET: a link of that name, here.
         [target] if given.value("target-directory").is_none() => {
@@ -58,9 +67,19 @@ fn pairs(given: &Given) -> Result<Vec<(&OsStr, std::ffi::OsString)>, Failure> {
             })?;
             Ok(vec![(target, name.to_owned())])
         }
-        [target, link] if given.has("no-dereference") && Path::new(link).is_symlink() => {
+        [target, link] if given.has("no-dereference") && is_symlink(link, context, server)? => {
             Ok(vec![(target, link.clone())])
         }
-        _ => destination::pairs(given),
+        _ => destination::pairs(given, context, server),
+    }
+}
+
+fn is_symlink(link: &OsStr, context: &mut Context, server: &Server) -> Result<bool, Failure> {
+    match server {
+        Server::Root(_) => Ok(Path::new(link).is_symlink()),
+        Server::Unix(_) | Server::Remote(_) => {
+            let stats = stat::ask(context, server, vec![server.path(link)?], false)?;
+            Ok(stats.iter().any(|stat| stat.kind() == FileKind::Symlink))
+        }
     }
 }

@@ -30,7 +30,7 @@ same: the idiom of a generator that writes a new file beside the old one.",
 fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let server = context.server()?;
     let mut kinds = Vec::new();
-    for (source, path) in destination::pairs(given)? {
+    for (source, path) in destination::pairs(given, context, &server)? {
         let to = server.path(&path)?;
         kinds.push(match inside(&server, source) {
             Some(from) => Kind::Rename(Rename {
@@ -61,6 +61,8 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
 fn inside(server: &Server, source: &std::ffi::OsStr) -> Option<Vec<u8>> {
     match server {
         Server::Root(place) => place.relative(source).ok(),
-        Server::Unix(_) => server.path(source).ok().filter(|path| !path.starts_with(b"/")),
+        Server::Unix(_) | Server::Remote(_) => {
+            server.path(source).ok().filter(|path| !path.starts_with(b"/"))
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     leased::{Leased, millis, ttl},
     process::Ending,
     session::Server,
-    wire::{Call, CallError, GRACE, Socket},
+    wire::{Call, CallError, GRACE, Line},
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -163,7 +163,8 @@ fn once(
 /// The command as `onewriter run` runs it, with the options that mean something there.
 fn in_a_transaction(given: &Given, command: &[OsString]) -> Result<Vec<OsString>, Failure> {
     let mut words = vec![this_program()?.into(), "run".into()];
-    for option in ["root", "server", "timeout", "build", "target", "lease", "output"] {
+    let common = COMMON.iter().filter(|option| option.value.is_some()).map(|option| option.long);
+    for option in common.chain(["output"]) {
         for value in given.values(option) {
             words.extend([format!("--{option}").into(), value.to_owned()]);
         }
@@ -175,7 +176,7 @@ fn in_a_transaction(given: &Given, command: &[OsString]) -> Result<Vec<OsString>
 
 /// Tells the daemon how the command ended, and waits until it will be remembered.
 fn finish(
-    call: &mut Call<'_, Socket>,
+    call: &mut Call<'_, Line>,
     ending: Ending,
     outputs: &[Vec<u8>],
 ) -> Result<Ending, Failure> {

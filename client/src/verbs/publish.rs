@@ -3,19 +3,14 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::{IsTerminal as _, Read, Seek as _, SeekFrom},
+    io::IsTerminal as _,
     os::{
         fd::AsFd as _,
         unix::ffi::{OsStrExt as _, OsStringExt as _},
     },
 };
 
-use bytes::BytesMut;
-use onewriter_proto::v1::{
-    Publication, PublishBegin, PublishFinish, PublishLocal, PublishStaged, PublishStreamRequest,
-    PublishStreamResponse, Unchanged, mutation::Kind, publish_stream_request::Step as Out,
-    publish_stream_response::Step as In,
-};
+use onewriter_proto::v1::{Publication, PublishLocal, PublishStaged, Unchanged, mutation::Kind};
 use onewriter_tree::{Error, Reason, Tree};
 use rustix::{fs::FileType, io::Errno};
 
@@ -26,7 +21,7 @@ use crate::{
     failure::Failure,
     mode,
     session::Server,
-    wire::CallError,
+    upload,
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -152,11 +147,11 @@ fn file(
     match context.mutate(server, vec![Kind::PublishLocal(publish)], verbose) {
         // A daemon of somebody else: it may not open our files, so it gets the content.
         Err(Failure::Refused { reason: Some(Reason::NotLocal), .. }) => {
-            let open = || File::open(source).map_err(|e| unreadable(source, &e));
-            let mut hasher = blake3::Hasher::new();
-            hasher.update_reader(open()?).map_err(|e| unreadable(source, &e))?;
-            stream(context, server, &to, open()?, Some(hasher.finalize()), verbose)?;
-            if consume { remove_source(source) } else { Ok(()) }
+            let done = upload::file(context, server, &to, source)?;
+            if consume {
+                upload::remove_source(source)?;
+            }
+            context.tell(&done, verbose)
         }
         done => done,
     }
@@ -186,13 +181,6 @@ fn absolute(server: &Server, path: &OsStr) -> Result<Vec<u8>, Failure> {
     Ok(absolute.into_os_string().into_vec())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the source may lie outside of any build root")]
-pub(super) fn remove_source(source: &OsStr) -> Result<(), Failure> {
-    std::fs::remove_file(source).map_err(|e| {
-        Failure::Io(format!("'{}' was published but cannot be removed: {e}", source.display()))
-    })
-}
-
 fn unreadable(source: &OsStr, error: &std::io::Error) -> Failure {
     Failure::Io(format!("'{}' cannot be read: {error}", source.display()))
 }
@@ -211,8 +199,16 @@ fn standard_input(
     }
     let input = input.as_fd().try_clone_to_owned().map(File::from);
     let input = input.map_err(|e| unreadable(OsStr::new("standard input"), &e))?;
-    if matches!(server, Server::Unix(_)) {
-        return stream(context, server, &to, input, None, verbose);
+    match server {
+        Server::Root(_) => {}
+        Server::Unix(_) => {
+            let done = upload::pipe(context, server, &to, input)?;
+            return context.tell(&done, verbose);
+        }
+        Server::Remote(_) => {
+            let done = upload::spooled(context, server, &to, input)?;
+            return context.tell(&done, verbose);
+        }
     }
     let tree = context.open_tree(server, &to.path)?;
     let staged = Waiting::write(&tree, input)?;
@@ -220,15 +216,10 @@ fn standard_input(
     match context.mutate(server, vec![Kind::PublishStaged(publish)], verbose) {
         // A daemon of somebody else, as for root: it takes content, not files.
         Err(Failure::Refused { reason: Some(Reason::NotLocal), .. }) => {
-            let again = || {
-                let mut file = staged.file.try_clone()?;
-                file.seek(SeekFrom::Start(0)).map(|_| file)
-            };
-            let fail = |e: std::io::Error| Failure::Io(format!("the content cannot be read: {e}"));
-            let mut hasher = blake3::Hasher::new();
-            hasher.update_reader(again().map_err(fail)?).map_err(fail)?;
-            let content = again().map_err(fail)?;
-            stream(context, server, &to, content, Some(hasher.finalize()), verbose)
+            let content = staged.file.try_clone();
+            let content = content.map_err(|e| unreadable(OsStr::new("standard input"), &e))?;
+            let done = upload::content(context, server, &to, content, None)?;
+            context.tell(&done, verbose)
         }
         done => {
             done?;
@@ -276,91 +267,6 @@ impl Drop for Waiting<'_> {
             let _ = self.tree.staging().delete(self.name.as_bytes());
         }
     }
-}
-
-/// A good size for a message of content, in bytes. Twice as much takes a fifth longer: what is on
-/// its way through client and daemon does not stay in the processor's cache then.
-const CHUNK: usize = 128 * 1024;
-
-/// Sends content to a daemon that cannot open it. One that has it already (by its `digest`) does
-/// not want it.
-fn stream(
-    context: &mut Context,
-    server: &Server,
-    to: &Publication,
-    mut input: impl Read,
-    digest: Option<blake3::Hash>,
-    verbose: bool,
-) -> Result<(), Failure> {
-    let begin = PublishBegin {
-        context: Some(context.request(server)),
-        to: Some(to.clone()),
-        blake3: digest.map(|digest| digest.as_bytes().to_vec()),
-    };
-    let mut session = context.session(server)?;
-    let (mut broken, mut taken) = (None, false);
-    let response = session.stream("/onewriter.v1.Mutations/PublishStream", |call| {
-        let step = |step| PublishStreamRequest { step: Some(step) };
-        call.send(&step(Out::Begin(begin.clone())))?;
-        if digest.is_some()
-            && let Some(PublishStreamResponse { step: Some(In::Done(done)) }) = call.recv()?
-        {
-            return Ok(Some(done));
-        }
-        // What was read from a pipe cannot be read again: the rest alone must not be published.
-        if std::mem::replace(&mut taken, true) {
-            return Err(CallError::Closed { answered: true });
-        }
-        let mut size = 0;
-        let mut buffer = BytesMut::zeroed(CHUNK);
-        loop {
-            let n = match fill(&mut input, &mut buffer) {
-                Ok(n) => n,
-                Err(error) => {
-                    broken = Some(error);
-                    return Ok(None);
-                }
-            };
-            size += n as u64;
-            if n == 0 || call.has_ended() {
-                break;
-            }
-            let chunk = buffer.freeze();
-            call.send(&step(Out::Chunk(chunk.slice(..n))))?;
-            // The memory comes back when the message is gone: fresh pages would cost as much as
-            // the content that is written to them.
-            buffer = chunk.try_into_mut().unwrap_or_else(|_| BytesMut::zeroed(CHUNK));
-        }
-        call.send_last(&step(Out::Finish(PublishFinish { size })))?;
-        loop {
-            match call.recv::<PublishStreamResponse>()? {
-                Some(PublishStreamResponse { step: Some(In::Done(done)) }) => {
-                    return Ok(Some(done));
-                }
-                Some(_) => {}
-                None => return Err(CallError::Protocol("a publish ended without a result")),
-            }
-        }
-    })?;
-    match (response, broken) {
-        (Some(response), _) => context.tell(&response, verbose),
-        (None, Some(error)) => Err(Failure::Io(format!("the content cannot be read: {error}"))),
-        (None, None) => Err(Failure::Broken("a publish ended without a result".into())),
-    }
-}
-
-/// Reads until the buffer is full or the input ends.
-fn fill(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut n = 0;
-    while n < buffer.len() {
-        match input.read(&mut buffer[n..]) {
-            Ok(0) => break,
-            Ok(more) => n += more,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(n)
 }
 
 /// Sources and destinations, published in one call.

@@ -25,6 +25,7 @@ use crate::{
     process::{Ended, Ending},
     session::Server,
     transaction::{Filling, RETRIES, Wish, transact},
+    upload,
 };
 
 /// A file and where it goes.
@@ -57,7 +58,7 @@ pub(super) fn run(given: &Given, context: &mut Context, dir: &OsStr) -> Result<(
     let mut group = Group { pairs, mode, umask, must_create, tree, root, staging };
     let (_, committed) = transact(context, &server, &wish, &mut group)?;
     if given.has("move") {
-        group.pairs.iter().try_for_each(|pair| publish::remove_source(pair.source))?;
+        group.pairs.iter().try_for_each(|pair| upload::remove_source(pair.source))?;
     }
     let changes = committed.map(|committed| committed.changes).unwrap_or_default();
     context.tell(&MutationResponse { changes }, given.has("verbose"))

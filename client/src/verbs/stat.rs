@@ -13,7 +13,7 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{path_fields, shown},
-    session::Repeat,
+    session::{Repeat, Server},
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -39,11 +39,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
         };
         paths.iter().map(describe).collect::<Result<_, Failure>>()?
     } else {
-        let request = StatRequest { context: Some(context.request(&server)), paths, follow };
-        let mut session = context.session(&server)?;
-        let response: StatResponse =
-            session.unary("/onewriter.v1.Reading/Stat", &request, Repeat::Safe)?;
-        response.stats
+        ask(context, &server, paths, follow)?
     };
     if context.is_json() {
         let stats: Vec<_> = stats.iter().map(as_json).collect();
@@ -62,6 +58,20 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
             index: None,
         }),
     }
+}
+
+/// Has the daemon describe paths.
+pub(super) fn ask(
+    context: &mut Context,
+    server: &Server,
+    paths: Vec<Vec<u8>>,
+    follow: bool,
+) -> Result<Vec<Stat>, Failure> {
+    let request = StatRequest { context: Some(context.request(server)), paths, follow };
+    let mut session = context.session(server)?;
+    let response: StatResponse =
+        session.unary("/onewriter.v1.Reading/Stat", &request, Repeat::Safe)?;
+    Ok(response.stats)
 }
 
 fn kind(stat: &Stat) -> String {

@@ -10,7 +10,8 @@
 //!
 //! * [`Connection`] makes calls: [`Connection::unary`], or [`Connection::open`] for a [`Call`] that
 //!   streams.
-//! * A [`Transport`] is the byte stream underneath: a [`Socket`], or what is laid over one.
+//! * A [`Transport`] is the byte stream underneath: a [`Socket`] or what is laid over one, as [`Tls`];
+//!   a [`Line`] is either.
 //! * Every call is bounded by [`CallOptions::timeout`], whatever the server does or fails to do.
 //! * What comes from the server is checked: it can make a call fail, but not make the client
 //!   panic, nor hold more memory than [`CallOptions::max_message`] and the windows allow.
@@ -23,10 +24,13 @@ mod frame;
 mod hpack;
 mod hpack_table;
 mod incoming;
+mod line;
 mod outgoing;
 mod response;
 mod status;
 mod stream;
+mod tcp;
+mod tls;
 mod transport;
 
 #[cfg(test)]
@@ -37,7 +41,9 @@ use std::time::Duration;
 
 pub use call::Call;
 pub use connection::{Connection, Scheme};
+pub use line::Line;
 pub use status::{Code, ErrorInfo, Status};
+pub use tls::Tls;
 pub use transport::{Readiness, Socket, Transport};
 
 /// What a call may cost and carry.

@@ -1,7 +1,7 @@
 //! The byte stream under a connection.
 
-use std::io;
-use std::os::fd::OwnedFd;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,8 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_send_buffer_size, set_socket_timeout};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
-    send, socket_with,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags,
+    SocketType, connect, recv, send, sendmsg, socket_with,
 };
 
 /// A reliable stream of bytes in both directions: a socket, or something laid over one.
@@ -85,6 +85,12 @@ impl Socket {
         let _ = set_socket_send_buffer_size(&self.fd, 1 << 20);
     }
 
+    /// As [`Transport::send`], from several places in one system call.
+    pub(super) fn send_slices(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut nothing = SendAncillaryBuffer::default();
+        Ok(retry_on_intr(|| sendmsg(&self.fd, slices, &mut nothing, SEND))?)
+    }
+
     fn poll(&self, wanted: PollFlags, deadline: Option<Instant>) -> io::Result<PollFlags> {
         loop {
             let left = time_left(deadline)?.map(|left| Timespec {
@@ -101,6 +107,12 @@ impl Socket {
     }
 }
 
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 /// Any connected stream socket will do, of whichever family.
 impl From<OwnedFd> for Socket {
     fn from(fd: OwnedFd) -> Self {
@@ -110,9 +122,7 @@ impl From<OwnedFd> for Socket {
 
 impl Transport for Socket {
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A daemon that died must be an error of this call, not a SIGPIPE to the whole client.
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        Ok(retry_on_intr(|| send(&self.fd, bytes, flags))?)
+        Ok(retry_on_intr(|| send(&self.fd, bytes, SEND))?)
     }
 
     fn recv(&mut self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
@@ -139,6 +149,9 @@ impl Transport for Socket {
         Ok(Readiness { readable: ready != PollFlags::OUT, writable: ready != PollFlags::IN })
     }
 }
+
+/// A daemon that died must be an error of one call, not a SIGPIPE to the whole client.
+const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 
 /// What is left until a deadline; an error once that is nothing.
 fn time_left(deadline: Option<Instant>) -> io::Result<Option<Duration>> {

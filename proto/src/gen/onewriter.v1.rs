@@ -437,6 +437,10 @@ pub struct Publication {
     /// Report EXISTS rather than replace anything.
     #[prost(bool, tag = "7")]
     pub must_create: bool,
+    /// Where content comes as a stream or by its digest: the permission bits of the file that it comes
+    /// from, which a new file gets, less the umask, if there is no `mode`. Absent means 0666.
+    #[prost(uint32, optional, tag = "8")]
+    pub source_mode: ::core::option::Option<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishLocalRequest {

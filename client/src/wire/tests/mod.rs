@@ -2,11 +2,13 @@
 
 mod against_tonic;
 mod flow;
+mod front;
 mod hostile;
 mod protocol;
 mod script;
 mod server;
 mod sockets;
+mod tls;
 
 use std::time::Duration;
 

@@ -64,7 +64,7 @@ impl Server {
         Self { directory, silences, stop: Some(stop), thread: Some(thread) }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.directory.path().join("socket")
     }
 

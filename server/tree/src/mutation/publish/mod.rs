@@ -45,9 +45,10 @@ pub struct Publish {
     /// Where from.
     pub source: Source,
     /// The mode, exactly; `None`: what is replaced keeps its mode, a new file gets the source's
-    /// permission bits (0666 for staged content) less the umask, or all of the mode of a source
-    /// that is used up, as with mv.
+    /// permission bits less the umask, or all of the mode of a source that is used up, as with mv.
     pub mode: Option<u32>,
+    /// The permission bits of the file that staged content comes from.
+    pub staged_mode: u32,
     /// The caller's umask.
     pub umask: u32,
     /// Make missing parent directories, with 0777 less the umask.
@@ -87,6 +88,7 @@ impl Publish {
             path,
             source,
             mode: None,
+            staged_mode: 0o666,
             umask: 0o022,
             parents: false,
             unchanged: Unchanged::Keep,
@@ -270,7 +272,7 @@ impl Publish {
         match (self.mode, old, &self.source) {
             (Some(mode), ..) => mode,
             (None, Some(old), _) => old.st_mode & 0o777,
-            (None, None, Source::Staged(_)) => 0o666 & !self.umask,
+            (None, None, Source::Staged(_)) => self.staged_mode & 0o777 & !self.umask,
             (None, None, source_file) if source_file.is_consumed() => source.st_mode & 0o7777,
             (None, None, _) => source.st_mode & 0o777 & !self.umask,
         }

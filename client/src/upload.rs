@@ -1,0 +1,228 @@
+//! Content on its way to a daemon that cannot open it.
+//!
+//! The digest goes first: a daemon that has the content already does not want it.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{Read, Seek as _, Write as _},
+    os::unix::fs::{FileExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use bytes::BytesMut;
+use onewriter_proto::v1::{
+    MutationResponse, Publication, PublishBegin, PublishFinish, PublishStreamRequest,
+    PublishStreamResponse, publish_stream_request::Step as Out,
+    publish_stream_response::Step as In,
+};
+use onewriter_tree::{Error, Reason};
+use rustix::fs::{Mode, OFlags, open};
+
+use crate::{
+    context::Context,
+    failure::Failure,
+    session::Server,
+    wire::{Call, CallError, Line},
+};
+
+const METHOD: &str = "/onewriter.v1.Mutations/PublishStream";
+
+/// A good size for a message of content, in bytes. Twice as much takes a fifth longer: what is on
+/// its way through client and daemon does not stay in the processor's cache then.
+pub(crate) const CHUNK: usize = 128 * 1024;
+
+/// Publishes the file `source`.
+pub(crate) fn file(
+    context: &mut Context,
+    server: &Server,
+    to: &Publication,
+    source: &OsStr,
+) -> Result<MutationResponse, Failure> {
+    let refuse = |why: &str| {
+        let error = Error::new(Reason::Source, &to.path, why);
+        Failure::from(error.at(source.as_encoded_bytes()))
+    };
+    // A fifo is refused, not waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = open(source, flags, Mode::empty());
+    let opened = opened.map_err(|errno| refuse(&format!("cannot be read: {errno}")))?;
+    let opened = File::from(opened);
+    let found = opened.metadata().map_err(|error| refuse(&format!("cannot be read: {error}")))?;
+    if !found.is_file() {
+        return Err(refuse("is not a regular file"));
+    }
+    content(context, server, to, opened, Some(found.permissions().mode() & 0o777))
+}
+
+/// Publishes all of an open file.
+pub(crate) fn content(
+    context: &mut Context,
+    server: &Server,
+    to: &Publication,
+    mut file: File,
+    source_mode: Option<u32>,
+) -> Result<MutationResponse, Failure> {
+    let mut hasher = blake3::Hasher::new();
+    let hashed = file.rewind().and_then(|()| hasher.update_reader(&file).map(drop));
+    hashed.map_err(|error| unreadable(&error))?;
+    let digest = hasher.finalize();
+    let begin = begin(context, server, to, Some(digest), source_mode);
+    let mut session = context.session(server)?;
+    let mut unread = None;
+    let done = session.stream_again(METHOD, |call| {
+        call.send(&step(Out::Begin(begin.clone())))?;
+        if let Some(PublishStreamResponse { step: Some(In::Done(done)) }) = call.recv()? {
+            return Ok(Some(done));
+        }
+        // From the beginning, each time; nobody else moves in this file.
+        let mut at = 0;
+        let read = |buffer: &mut [u8]| {
+            let n = file.read_at(buffer, at)?;
+            at += n as u64;
+            Ok(n)
+        };
+        send(call, read, &mut unread)
+    })?;
+    answer(done, unread)
+}
+
+/// Publishes what comes through a pipe, which cannot come again.
+pub(crate) fn pipe(
+    context: &mut Context,
+    server: &Server,
+    to: &Publication,
+    mut input: impl Read,
+) -> Result<MutationResponse, Failure> {
+    let begin = begin(context, server, to, None, None);
+    let mut session = context.session(server)?;
+    let (mut unread, mut taken) = (None, false);
+    let done = session.stream(METHOD, |call| {
+        call.send(&step(Out::Begin(begin.clone())))?;
+        // The rest alone must not be published.
+        if std::mem::replace(&mut taken, true) {
+            return Err(CallError::Closed { answered: true });
+        }
+        send(call, |buffer| input.read(buffer), &mut unread)
+    })?;
+    answer(done, unread)
+}
+
+/// Publishes what comes through a pipe, when all of it has come: so its digest can go first, and it
+/// can be sent again.
+pub(crate) fn spooled(
+    context: &mut Context,
+    server: &Server,
+    to: &Publication,
+    mut input: impl Read,
+) -> Result<MutationResponse, Failure> {
+    let directory = std::env::temp_dir();
+    let fail = |error: &dyn std::fmt::Display| {
+        let directory = directory.display();
+        Failure::Io(format!("standard input cannot be kept in '{directory}' (TMPDIR): {error}"))
+    };
+    let mut file = unnamed(&directory).map_err(|errno| fail(&errno))?;
+    std::io::copy(&mut input, &mut file).map_err(|error| fail(&error))?;
+    file.flush().map_err(|error| fail(&error))?;
+    content(context, server, to, file, None)
+}
+
+fn unnamed(directory: &Path) -> rustix::io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    open(directory, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+}
+
+/// Removes a source that was to be used up.
+#[expect(clippy::disallowed_methods, reason = "the source may lie outside of any build root")]
+pub(crate) fn remove_source(source: &OsStr) -> Result<(), Failure> {
+    std::fs::remove_file(source).map_err(|e| {
+        Failure::Io(format!("'{}' was published but cannot be removed: {e}", source.display()))
+    })
+}
+
+fn begin(
+    context: &mut Context,
+    server: &Server,
+    to: &Publication,
+    digest: Option<blake3::Hash>,
+    source_mode: Option<u32>,
+) -> PublishBegin {
+    PublishBegin {
+        context: Some(context.request(server)),
+        to: Some(Publication { source_mode, ..to.clone() }),
+        blake3: digest.map(|digest| digest.as_bytes().to_vec()),
+    }
+}
+
+/// Sends all that can be read, and waits for the answer. Where reading fails, that is `unread`, and
+/// there is no answer.
+fn send(
+    call: &mut Call<'_, Line>,
+    mut read: impl FnMut(&mut [u8]) -> std::io::Result<usize>,
+    unread: &mut Option<std::io::Error>,
+) -> Result<Option<MutationResponse>, CallError> {
+    let mut size = 0;
+    let mut buffer = BytesMut::zeroed(CHUNK);
+    loop {
+        let n = match fill(&mut read, &mut buffer) {
+            Ok(n) => n,
+            Err(error) => {
+                *unread = Some(error);
+                return Ok(None);
+            }
+        };
+        size += n as u64;
+        if n == 0 || call.has_ended() {
+            break;
+        }
+        let chunk = buffer.freeze();
+        call.send(&step(Out::Chunk(chunk.slice(..n))))?;
+        // The memory comes back when the message is gone: fresh pages would cost as much as
+        // the content that is written to them.
+        buffer = chunk.try_into_mut().unwrap_or_else(|_| BytesMut::zeroed(CHUNK));
+    }
+    call.send_last(&step(Out::Finish(PublishFinish { size })))?;
+    loop {
+        match call.recv::<PublishStreamResponse>()? {
+            Some(PublishStreamResponse { step: Some(In::Done(done)) }) => return Ok(Some(done)),
+            Some(_) => {}
+            None => return Err(CallError::Protocol("a publish ended without a result")),
+        }
+    }
+}
+
+fn step(step: Out) -> PublishStreamRequest {
+    PublishStreamRequest { step: Some(step) }
+}
+
+fn answer(
+    done: Option<MutationResponse>,
+    unread: Option<std::io::Error>,
+) -> Result<MutationResponse, Failure> {
+    match (done, unread) {
+        (Some(done), _) => Ok(done),
+        (None, Some(error)) => Err(unreadable(&error)),
+        (None, None) => Err(Failure::Broken("a publish ended without a result".into())),
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> Failure {
+    Failure::Io(format!("the content cannot be read: {error}"))
+}
+
+/// Reads until the buffer is full or the input ends.
+fn fill(
+    read: &mut impl FnMut(&mut [u8]) -> std::io::Result<usize>,
+    buffer: &mut [u8],
+) -> std::io::Result<usize> {
+    let mut n = 0;
+    while n < buffer.len() {
+        match read(&mut buffer[n..]) {
+            Ok(0) => break,
+            Ok(more) => n += more,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(n)
+}

@@ -1,0 +1,123 @@
+//! Clients of a daemon that is reached over TCP: they have no build root of their own, and it opens
+//! none of their files.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use crate::support::{Client, Done, Link, Root};
+
+/// A root with a daemon, and a place elsewhere for its clients.
+pub(super) struct Afar {
+    pub(super) root: Root,
+    pub(super) link: Link,
+}
+
+impl Afar {
+    pub(super) fn new() -> Self {
+        let root = Root::new();
+        root.started();
+        fs::create_dir(root.outside("afar")).expect("a directory");
+        let link = Link::to(&root);
+        Self { root, link }
+    }
+
+    /// A client that stands outside of the root.
+    pub(super) fn client(&self) -> Client<'_> {
+        self.root
+            .client()
+            .within(self.root.outside("afar"))
+            .env("ONEWRITER_SERVER", self.link.url())
+    }
+
+    #[track_caller]
+    pub(super) fn run(&self, args: &str) -> Done {
+        self.client().run(args)
+    }
+
+    /// Writes a file for clients to send.
+    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>, mode: u32) {
+        let path = self.root.outside("afar").join(name);
+        fs::write(&path, content).expect("a file");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+    }
+
+    fn mode(&self, path: &str) -> u32 {
+        let found = fs::metadata(self.root.at(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+        found.permissions().mode() & 0o7777
+    }
+}
+
+#[test]
+fn ordinary_commands_work_from_afar() {
+    let afar = Afar::new();
+    afar.write("tool", "#!/bin/sh\n", 0o755);
+    afar.write("text", "text", 0o644);
+    afar.run("mkdir -p d/e").ok();
+    afar.run("publish tool d/tool").ok();
+    afar.run("cp text tool d").ok();
+    afar.run("install -m 600 text d/e/").ok();
+    afar.run("mv d/text d/e/moved").ok();
+    afar.run("ln -s moved d/e/link").ok();
+    afar.run("ln -f d/tool d/e").ok();
+    afar.run("touch d/new").ok();
+    afar.run("rm d/new").ok();
+    assert_eq!(afar.run("cat d/e/link").ok(), "text");
+    assert_eq!((afar.mode("d/tool"), afar.mode("d/e/text")), (0o755, 0o600));
+    assert_eq!(afar.run("--json stat d/e/moved").json()["stats"][0]["size"], 4);
+    for command in ["status", "stats", "log"] {
+        assert!(!afar.run(command).ok().is_empty(), "{command}");
+    }
+    afar.run("report --list").ok();
+    afar.run("lock d -- true").ok();
+}
+
+#[test]
+fn trees_are_copied_and_sources_used_up() {
+    let afar = Afar::new();
+    fs::create_dir_all(afar.root.outside("afar/tree/sub")).expect("directories");
+    afar.write("tree/a", "a", 0o640);
+    afar.write("tree/sub/b", "b", 0o600);
+    afar.run("cp -r tree copy").ok();
+    assert_eq!((afar.root.read("copy/sub/b").as_str(), afar.mode("copy/a")), ("b", 0o640));
+    afar.run("publish --move tree/a moved").ok();
+    assert!(afar.root.at("moved").exists() && !afar.root.outside("afar/tree/a").exists());
+    afar.client().run("publish nothing there").exits(1);
+}
+
+#[test]
+fn what_is_there_already_is_not_sent() {
+    let afar = Afar::new();
+    let content = vec![b'x'; 1 << 20];
+    afar.write("big", &content, 0o644);
+    assert_eq!(afar.client().json("publish big big").outcomes(), ["created big"]);
+    assert_eq!(afar.client().json("publish big big").outcomes(), ["unchanged big"]);
+    // Standard input, too, is known by its digest before it is sent.
+    let again = afar.client().input(&content).json("publish big");
+    assert_eq!(again.outcomes(), ["unchanged big"]);
+    afar.client().input("other").run("publish big").ok();
+    assert_eq!(afar.root.read("big"), "other");
+}
+
+#[test]
+fn nobody_is_started_afar_and_the_cure_is_named() {
+    let afar = Afar::new();
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}", nowhere.local_addr().expect("an address"));
+    drop(nowhere);
+    let done = afar.client().env("ONEWRITER_SERVER", &address).json("mkdir d");
+    done.failed(4, "UNREACHABLE");
+    for address in ["https://host", "http://192.0.2.1:7070", "ftp://host:1"] {
+        afar.client().env("ONEWRITER_SERVER", address).json("mkdir d").failed(2, "USAGE");
+    }
+}
+
+#[test]
+fn a_command_survives_a_link_that_breaks() {
+    let afar = Afar::new();
+    afar.link.lose_answers(2, 0);
+    afar.run("mkdir -p d/e").ok();
+    assert!(afar.root.at("d/e").is_dir());
+    afar.write("text", "text", 0o644);
+    afar.link.lose_answers(2, 1);
+    afar.run("publish text d/text").ok();
+    assert_eq!(afar.root.read("d/text"), "text");
+}
