@@ -1,6 +1,8 @@
 //! Clients of a daemon that is reached over TCP: they have no build root of their own, and it opens
 //! none of their files.
 
+mod tls;
+
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::support::{Client, Done, Link, Root};

@@ -6,8 +6,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use onewriter_core::policy::Rights;
 use onewriter_store::{Digest, Function, Store, StoreError};
-use onewriter_tree::{RelPath, Staged, open_file};
+use onewriter_tree::{RelPath, Staged, mutation::Deed, open_file};
 
 use super::Content;
 
@@ -67,8 +68,13 @@ impl Places {
 
 impl Content {
     /// A copy in staging of the content, if it is known; it shares the original's blocks where the
-    /// filesystem can do that. Waits for the disk.
-    pub(crate) fn obtain(&self, wanted: &Wanted) -> Result<Option<Staged>, StoreError> {
+    /// filesystem can do that. Who may not read a path does not get what lies there. Waits for the
+    /// disk.
+    pub(crate) fn obtain(
+        &self,
+        wanted: &Wanted,
+        rights: Option<&Rights>,
+    ) -> Result<Option<Staged>, StoreError> {
         if wanted.is(&Digest::of(wanted.function, b"")) {
             return self.tree.staging().create_own().map(Some).map_err(failed);
         }
@@ -77,7 +83,7 @@ impl Content {
         {
             return Ok(Some(staged));
         }
-        self.lying_in_root(wanted)
+        self.lying_in_root(wanted, rights)
     }
 
     fn stored(&self, store: &Store, wanted: &Wanted) -> Result<Option<Staged>, StoreError> {
@@ -89,8 +95,15 @@ impl Content {
         Ok((copied == digest.size).then_some(staged))
     }
 
-    fn lying_in_root(&self, wanted: &Wanted) -> Result<Option<Staged>, StoreError> {
+    fn lying_in_root(
+        &self,
+        wanted: &Wanted,
+        rights: Option<&Rights>,
+    ) -> Result<Option<Staged>, StoreError> {
         let Some(path) = self.places.of(wanted) else { return Ok(None) };
+        if rights.is_some_and(|rights| !rights.may(Deed::Read, &path)) {
+            return Ok(None);
+        }
         // Whatever keeps it from being read: then it is not known.
         let Ok((file, found)) = open_file(&self.tree, &path) else { return Ok(None) };
         if wanted.size.is_some_and(|size| size != found.size) {

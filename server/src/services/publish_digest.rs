@@ -64,8 +64,8 @@ pub(super) async fn known(
             return Ok(Some(done(content, wanted, changes)));
         }
     }
-    let here = Arc::clone(content);
-    let staged = blocking(move || here.obtain(&wanted)).await;
+    let (here, rights) = (Arc::clone(content), caller.rights.clone());
+    let staged = blocking(move || here.obtain(&wanted, rights.as_deref())).await;
     let Some(staged) = staged.map_err(|e| status(failed(&path, &e)))? else { return Ok(None) };
     let publish: Publish = publication(Source::Staged(staged))?;
     let changes = engine.run(caller.clone(), Box::new(publish)).await.map_err(status)?;

@@ -311,3 +311,33 @@ async fn a_large_file_comes_whole() {
     }
     assert_eq!(size, 16 << 20);
 }
+
+#[tokio::test]
+async fn a_digest_is_no_way_to_content_of_paths_that_may_not_be_read() {
+    let server = server().await;
+    let publish = |path: &str| {
+        let content = onewriter_store::Digest::of(onewriter_store::Function::Sha256, b"content");
+        let digest = v1::Digest {
+            function: v1::digest::Function::Sha256.into(),
+            hash: content.hash.to_vec(),
+            size: content.size,
+        };
+        let publish = v1::PublishDigest { to: to(path), digest: Some(digest) };
+        v1::PublishDigestRequest { context: None, publish: Some(publish) }
+    };
+    std::fs::create_dir(server.daemon.path("stage")).unwrap();
+    let mut alice = server.mutations("alice").await;
+    let mut owner = server.daemon.mutations().await;
+    for (place, may_read) in [("secret", false), ("src", true)] {
+        std::fs::create_dir(server.daemon.path(place)).unwrap();
+        std::fs::write(server.daemon.path(place).join("f"), "content").unwrap();
+        in_time(owner.publish_digest(publish(&format!("{place}/f")))).await.unwrap();
+        let done = in_time(alice.publish_digest(publish("stage/f"))).await;
+        match done {
+            Ok(_) => assert!(may_read, "{place}"),
+            Err(refused) => {
+                assert_eq!((told(&refused, "").1.as_str(), may_read), ("MISSING_BLOB", false))
+            }
+        }
+    }
+}
