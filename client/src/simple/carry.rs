@@ -4,7 +4,6 @@ use std::io::Write as _;
 
 use onewriter_proto::v1::{PublishStaged, mutation::Kind as Mutation};
 use onewriter_tree::{Error, Pattern, Reason, Tree};
-use rustix::fs::{FlockOperation, flock};
 
 use super::{
     keep,
@@ -142,7 +141,6 @@ impl Waiting<'_> {
         let Some(tree) = self.tree else { return Ok(Vec::new()) };
         let staged = tree.staging().create_for_others().map_err(refuse)?;
         let mut file = staged.file().try_clone().map_err(broken)?;
-        flock(&file, FlockOperation::LockExclusive).map_err(refuse)?;
         file.write_all(content).map_err(broken)?;
         let name = staged.leave().unwrap_or_default().into_bytes();
         self.files.push((name.clone(), file));

@@ -250,7 +250,6 @@ impl<'t> Waiting<'t> {
         };
         let staged = tree.staging().create_for_others().map_err(refuse)?;
         let mut file = staged.file().try_clone().map_err(fail)?;
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).map_err(refuse)?;
         std::io::copy(&mut input, &mut file).map_err(fail)?;
         let name = staged.leave().unwrap_or_default();
         Ok(Self { tree, name, published: false, file })

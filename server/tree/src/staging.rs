@@ -20,8 +20,9 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, CWD, FlockOperation, IFlags, Mode, OFlags, RenameFlags, flock, ioctl_getflags,
-        ioctl_setflags, linkat, mkdirat, openat, renameat, renameat_with, statat, unlinkat,
+        AtFlags, CWD, FlockOperation, IFlags, Mode, OFlags, RenameFlags, flock, fstat,
+        ioctl_getflags, ioctl_setflags, linkat, mkdirat, openat, renameat, renameat_with, statat,
+        unlinkat,
     },
     io::Errno,
 };
@@ -129,7 +130,14 @@ impl Staging {
     /// A new file under a name in staging, open for reading and writing, which another process may
     /// [adopt](Staging::adopt).
     pub fn create_for_others(self: &Arc<Self>) -> Result<Staged, Errno> {
-        self.create_in(None, self.name(CLIENT_PREFIX))
+        loop {
+            let staged = self.create_in(None, self.name(CLIENT_PREFIX))?;
+            flock(&staged.file, FlockOperation::LockExclusive)?;
+            // A daemon that starts may have deleted it before it was locked.
+            if fstat(&staged.file)?.st_nlink > 0 {
+                return Ok(staged);
+            }
+        }
     }
 
     /// The same for this process alone.
@@ -230,7 +238,7 @@ impl Staging {
         names.retain(|name| match name.strip_prefix(self.prefix.as_bytes()) {
             None => false,
             Some([b't', b'-', ..]) => true,
-            Some([b'c', b'-', ..]) => all && !self.is_locked(name),
+            Some([b'c', b'-', ..]) => all && !self.is_in_use(name),
             Some(_) => all,
         });
         Ok(names)
@@ -261,10 +269,17 @@ impl Staging {
         self.discarded.load(Ordering::Relaxed)
     }
 
-    fn is_locked(&self, name: &[u8]) -> bool {
+    /// Whether a client writes to its file. If not, it is deleted while that is certain: a client
+    /// that was about to lock it finds that out.
+    fn is_in_use(&self, name: &[u8]) -> bool {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         openat(&self.dir, name, flags, Mode::empty()).is_ok_and(|file| {
-            flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+            let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+            if locked.is_ok() {
+                // What it is not deleted here for, the list tells.
+                let _ = unlinkat(&self.dir, name, AtFlags::empty());
+            }
+            locked == Err(Errno::WOULDBLOCK)
         })
     }
 }

@@ -43,7 +43,10 @@ impl Sweeper {
             let entries = left.len();
             tracing::info!(entries, "staging holds what an earlier daemon left; deleting it");
         }
-        onewriter_tree::transaction::clear_spares(&self.swept.tree)?;
+        // An earlier daemon that is just ending may still put one there. Nobody uses what stays.
+        if let Err(errno) = onewriter_tree::transaction::clear_spares(&self.swept.tree) {
+            tracing::warn!(cause = %errno, "spare directories of an earlier daemon stay");
+        }
         let swept = Arc::clone(&self.swept);
         self.thread.start(move || swept.delete(&left));
         Ok(())
