@@ -1,4 +1,4 @@
-"""What the runners of the litmus tests and of the real projects share."""
+"""What the runners of the litmus tests, of the real projects and of other clients share."""
 
 import argparse
 import os
