@@ -173,7 +173,7 @@ impl Staging {
         let text = std::str::from_utf8(name)
             .ok()
             .filter(|n| !n.contains('/'))
-            .filter(|n| n.strip_prefix(self.prefix).is_some_and(|n| n.starts_with(CLIENT_PREFIX)));
+            .filter(|name| self.is_clients(name.as_bytes()));
         let text = text.ok_or(Errno::INVAL)?;
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file: File = openat(&self.dir, text, flags, Mode::empty())?.into();
@@ -238,14 +238,19 @@ impl Staging {
         names.retain(|name| match name.strip_prefix(self.prefix.as_bytes()) {
             None => false,
             Some([b't', b'-', ..]) => true,
-            Some([b'c', b'-', ..]) => all && !self.is_in_use(name),
+            Some([b'c', b'-', ..]) => all && !self.is_locked(name),
             Some(_) => all,
         });
         Ok(names)
     }
 
-    /// Deletes one of the [`Staging::leftovers`], with everything below it.
+    /// Deletes one of the [`Staging::leftovers`], with everything below it. A client's file stays if
+    /// that client has locked it meanwhile; one that is about to will see that it is gone.
     pub fn delete(&self, name: &[u8]) -> Result<(), Errno> {
+        let locked = self.is_clients(name).then(|| self.lock(name));
+        if matches!(locked, Some(Err(Errno::WOULDBLOCK))) {
+            return Ok(());
+        }
         trash::delete(self.dir.as_fd(), name)
     }
 
@@ -269,18 +274,23 @@ impl Staging {
         self.discarded.load(Ordering::Relaxed)
     }
 
-    /// Whether a client writes to its file. If not, it is deleted while that is certain: a client
-    /// that was about to lock it finds that out.
-    fn is_in_use(&self, name: &[u8]) -> bool {
+    /// Whether a client made the file.
+    fn is_clients(&self, name: &[u8]) -> bool {
+        let name = name.strip_prefix(self.prefix.as_bytes());
+        name.is_some_and(|name| name.starts_with(CLIENT_PREFIX.as_bytes()))
+    }
+
+    /// Whether a client holds the file.
+    fn is_locked(&self, name: &[u8]) -> bool {
+        self.lock(name).is_err_and(|errno| errno == Errno::WOULDBLOCK)
+    }
+
+    /// The file, locked while the answer lives.
+    fn lock(&self, name: &[u8]) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        openat(&self.dir, name, flags, Mode::empty()).is_ok_and(|file| {
-            let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
-            if locked.is_ok() {
-                // What it is not deleted here for, the list tells.
-                let _ = unlinkat(&self.dir, name, AtFlags::empty());
-            }
-            locked == Err(Errno::WOULDBLOCK)
-        })
+        let file = openat(&self.dir, name, flags, Mode::empty())?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(file)
     }
 }
 
