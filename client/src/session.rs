@@ -70,9 +70,7 @@ impl Server {
             "the daemon{which} did not answer in time (is it stopped, or its disk stuck?)"
         ))
     }
-}
 
-impl Server {
     fn no_answer(remote: &Remote) -> Failure {
         Failure::TimedOut(format!("the daemon at '{remote}' did not answer in time"))
     }

@@ -143,7 +143,7 @@ impl Certs {
         for name in &self.tokens {
             let mut bytes = [0; TOKEN];
             SystemRandom::new().fill(&mut bytes).map_err(|_| CertsError::Random)?;
-            let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let token = onewriter_store::to_hex(&bytes);
             self.write(&format!("{name}.token"), PRIVATE, &format!("{token}\n"))?;
             list += &format!("\"{name}\" = \"{}\"\n", tokens::entry(token.as_bytes()));
         }

@@ -182,7 +182,7 @@ pub(crate) async fn run_with(
         let _ = timeout(GOODBYE, lifecycle.close()).await;
     } else {
         // A client that finds no socket starts a daemon, which waits for the root to be free.
-        unix::unbind(&tree);
+        unix::unbind(&tree, SOCKET);
     }
     let drained = wind_up(engine, &lifecycle, config.drain_timeout).await;
     if drained {

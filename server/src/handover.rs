@@ -10,7 +10,7 @@ use std::{
     io::{self, IoSlice, IoSliceMut, Read as _, Write as _},
     mem::MaybeUninit,
     os::{
-        fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::{UnixListener, UnixStream},
     },
     time::Duration,
@@ -18,7 +18,6 @@ use std::{
 
 use onewriter_tree::Tree;
 use rustix::{
-    fs::{AtFlags, unlinkat},
     net::{
         RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
         SendAncillaryMessage, SendFlags, recvmsg, sendmsg, sockopt::socket_peercred,
@@ -81,7 +80,7 @@ impl Offer {
 
     /// Takes the name away. The caller owns the root.
     pub(crate) fn unbind(tree: &Tree) {
-        let _ = unlinkat(tree.state(), SOCKET, AtFlags::empty());
+        unix::unbind(tree, SOCKET);
     }
 
     /// Returns when a successor has got `listener`.
@@ -138,9 +137,7 @@ pub(crate) async fn take(
 }
 
 fn take_from(tree: &Tree) -> Result<Option<UnixListener>, HandoverError> {
-    // By handle, since a socket's path may not be longer than 107 bytes.
-    let path = format!("/proc/self/fd/{}/{SOCKET}", tree.state().as_raw_fd());
-    let mut old = match UnixStream::connect(path) {
+    let mut old = match UnixStream::connect(unix::at(&tree.state(), SOCKET)) {
         Ok(old) => old,
         Err(error) => {
             return match error.kind() {

@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     config::{Command as Task, Config, Flags, LogFormat},
     daemon::{self, DaemonError},
-    listener::SOCKET,
+    listener::{SOCKET, unix},
     manager,
 };
 
@@ -152,11 +152,9 @@ fn announce() {
 }
 
 fn can_connect(root: &Path) -> bool {
-    use std::os::{fd::AsRawFd as _, unix::net::UnixStream};
-    // By handle, since a socket's path may not be longer than 107 bytes.
-    File::open(root.join(STATE_DIR)).is_ok_and(|state| {
-        UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", state.as_raw_fd())).is_ok()
-    })
+    use std::os::unix::net::UnixStream;
+    File::open(root.join(STATE_DIR))
+        .is_ok_and(|state| UnixStream::connect(unix::at(&state, SOCKET)).is_ok())
 }
 
 /// Starts the daemon in the background and returns when clients can connect to it.

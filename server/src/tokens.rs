@@ -12,17 +12,14 @@ use std::{
     sync::Arc,
 };
 
-use ring::digest::{SHA256, digest};
+use onewriter_store::{Digest, Function};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::tls::{self, TlsError};
 
-/// The size of a SHA-256, in bytes.
-const SIZE: usize = 32;
-
 /// Who is known by a token.
 #[derive(Debug, Default)]
-pub(crate) struct Tokens(Vec<(Arc<str>, [u8; SIZE])>);
+pub(crate) struct Tokens(Vec<(Arc<str>, [u8; 32])>);
 
 /// Why nobody is known by one.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +57,7 @@ impl Tokens {
 
     /// Whose `token` is. That takes as long for one as for any other: all are compared, and whole.
     pub(crate) fn owner(&self, token: &[u8]) -> Option<Arc<str>> {
-        let found = sha256(token);
+        let found = sha256(token).hash;
         let mut owner = None;
         for (name, known) in &self.0 {
             let is_it: Choice = known.ct_eq(&found);
@@ -74,22 +71,17 @@ impl Tokens {
 
 /// What stands in the file for a token.
 pub(crate) fn entry(token: &[u8]) -> String {
-    let digits: String = sha256(token).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
+    format!("sha256:{}", sha256(token).hex())
 }
 
-fn sha256(token: &[u8]) -> [u8; SIZE] {
-    digest(&SHA256, token).as_ref().try_into().expect("a SHA-256 has 32 bytes")
+fn sha256(token: &[u8]) -> Digest {
+    Digest::of(Function::Sha256, token)
 }
 
-fn known(value: &str) -> Option<[u8; SIZE]> {
-    let digits = value.strip_prefix("sha256:").filter(|digits| digits.len() == 2 * SIZE)?;
-    let mut digest = [0; SIZE];
-    for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| !pair.starts_with('+'))?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(digest)
+fn known(value: &str) -> Option<[u8; 32]> {
+    // Other tools write them in capitals.
+    let digits = value.strip_prefix("sha256:")?.to_ascii_lowercase();
+    Digest::parse(Function::Sha256, &digits, 0).ok().map(|digest| digest.hash)
 }
 
 #[cfg(test)]

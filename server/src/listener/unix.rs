@@ -1,6 +1,6 @@
 //! The Unix socket of a root.
 
-use std::{io, os::fd::AsRawFd as _};
+use std::{io, os::fd::AsRawFd};
 
 use onewriter_tree::Tree;
 use rustix::fs::{AtFlags, Mode, chmodat, renameat, unlinkat};
@@ -18,9 +18,7 @@ pub(crate) fn bind(tree: &Tree, name: &str) -> io::Result<UnixListener> {
     // One name for all: whoever owns the root clears away what another left.
     let temporary = format!("{name}.new");
     let _ = unlinkat(tree.state(), &*temporary, AtFlags::empty());
-    // By handle, since a socket's path may not be longer than 107 bytes.
-    let path = format!("/proc/self/fd/{}/{temporary}", tree.state().as_raw_fd());
-    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    let listener = std::os::unix::net::UnixListener::bind(at(&tree.state(), &temporary))?;
     listener.set_nonblocking(true)?;
     chmodat(tree.state(), &*temporary, Mode::RUSR | Mode::WUSR, AtFlags::empty())?;
     renameat(tree.state(), &*temporary, tree.state(), name)?;
@@ -33,9 +31,15 @@ pub(crate) fn adopt(listener: std::os::unix::net::UnixListener) -> io::Result<Un
     UnixListener::from_std(listener)
 }
 
-/// Takes the socket's name away. The caller owns the root.
-pub(crate) fn unbind(tree: &Tree) {
-    let _ = unlinkat(tree.state(), SOCKET, AtFlags::empty());
+/// Takes the name of a socket in `ROOT/.onewriter` away. The caller owns the root.
+pub(crate) fn unbind(tree: &Tree, name: &str) {
+    let _ = unlinkat(tree.state(), name, AtFlags::empty());
+}
+
+/// The path of a socket in the directory `state`, by its handle: a socket's path may not be longer
+/// than 107 bytes.
+pub(crate) fn at(state: &impl AsRawFd, name: &str) -> String {
+    format!("/proc/self/fd/{}/{name}", state.as_raw_fd())
 }
 
 impl Accept for UnixListener {

@@ -148,10 +148,11 @@ impl Hasher {
     }
 }
 
-pub(crate) fn to_hex(hash: &[u8; 32]) -> String {
+/// 32 bytes in lower-case hexadecimal digits.
+pub fn to_hex(bytes: &[u8; 32]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |n: u8| char::from(DIGITS[usize::from(n)]);
-    hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 pub(crate) fn from_hex(hex: &str) -> Option<[u8; 32]> {

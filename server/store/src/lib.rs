@@ -18,7 +18,7 @@ mod store;
 mod tests;
 mod upload;
 
-pub use digest::{Digest, DigestError, Function, Hasher};
+pub use digest::{Digest, DigestError, Function, Hasher, to_hex};
 pub use error::StoreError;
 pub use results::ResultKey;
 pub use store::{Blob, Stats, Store};
