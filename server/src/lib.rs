@@ -7,6 +7,7 @@ mod corked;
 pub mod daemon;
 mod gate;
 mod handover;
+mod held;
 mod identity;
 mod inherited;
 pub mod launch;

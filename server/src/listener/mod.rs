@@ -17,9 +17,10 @@ pub use self::unix::SOCKET;
 use crate::{
     corked::Corked,
     gate::{Gate, Origin},
+    held::Held,
     identity::Identity,
     lifecycle::Lifecycle,
-    metrics::{Meters, Timed},
+    metrics::Meters,
 };
 
 /// Flow control windows and frames that let content travel at memory speed, in bytes.
@@ -126,11 +127,8 @@ impl Host {
                     }
                     Err(unknown) => unknown.into_http(),
                 };
-                let response = match present {
-                    Some(present) => response.map(|body| remote::while_present(body, present)),
-                    None => response,
-                };
-                Ok::<_, Infallible>(response.map(|body| Timed::new(body, timer)))
+                // The request is over when its answer is.
+                Ok::<_, Infallible>(response.map(|body| Held::new(body, (present, timer))))
             }
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());

@@ -12,15 +12,13 @@ use std::{
     time::Duration,
 };
 
-use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::OwnedSemaphorePermit,
     time::sleep,
 };
-use tonic::{Status, body::Body};
 
-use crate::presence::{Presence, Present};
+use crate::presence::Presence;
 
 /// What HTTP/2 begins with, in bytes (RFC 9113, 3.4). From then on it looks itself whether the other
 /// end still answers.
@@ -144,35 +142,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-}
-
-/// `body`, during which `present` is.
-pub(super) fn while_present(body: Body, present: Present) -> Body {
-    Body::new(WhilePresent { body, _present: present })
-}
-
-struct WhilePresent {
-    body: Body,
-    _present: Present,
-}
-
-impl HttpBody for WhilePresent {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -15,7 +15,7 @@ use std::{io, sync::Arc};
 use onewriter_core::Engine;
 use tokio::net::TcpListener;
 
-pub(crate) use self::requests::{Meters, Timed};
+pub(crate) use self::requests::Meters;
 use crate::lifecycle::Lifecycle;
 
 /// What the figures are taken from.

@@ -1,16 +1,13 @@
 //! How long requests take, by method.
 
 use std::{
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use hyper::body::{Body, Frame, SizeHint};
 use onewriter_core::histogram::{BOUNDS, Histogram, bucket};
 use onewriter_proto::DESCRIPTORS;
 use prost::Message as _;
@@ -105,37 +102,5 @@ impl Drop for Timer {
         let known = self.method.map(|method| &self.meters.methods[method].1);
         known.unwrap_or(&self.meters.other).observe(self.began.elapsed());
         self.meters.under_way.fetch_sub(1, Relaxed);
-    }
-}
-
-/// The body of an answer. The request is over when it has been sent or nobody wants it any more.
-pub(crate) struct Timed<B> {
-    body: B,
-    _timer: Option<Timer>,
-}
-
-impl<B> Timed<B> {
-    pub(crate) fn new(body: B, timer: Option<Timer>) -> Self {
-        Self { body, _timer: timer }
-    }
-}
-
-impl<B: Body + Unpin> Body for Timed<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
