@@ -5,25 +5,26 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{Read, Seek as _, Write as _},
+    io::{Read, Seek as _, SeekFrom, Write as _},
     os::unix::fs::{FileExt as _, PermissionsExt as _},
     path::Path,
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use onewriter_proto::v1::{
     MutationResponse, Publication, PublishBegin, PublishFinish, PublishStreamRequest,
     PublishStreamResponse, publish_stream_request::Step as Out,
     publish_stream_response::Step as In,
 };
 use onewriter_tree::{Error, Reason};
+use prost::Message as _;
 use rustix::fs::{Mode, OFlags, open};
 
 use crate::{
     context::Context,
     failure::Failure,
     session::Server,
-    wire::{Call, CallError, Line},
+    wire::{Call, CallError, Excerpt, Line},
 };
 
 const METHOD: &str = "/onewriter.v1.Mutations/PublishStream";
@@ -76,24 +77,20 @@ pub(crate) fn content(
             return Ok(Some(done));
         }
         // From the beginning, each time; nobody else moves in this file.
-        let mut at = 0;
-        let read = |buffer: &mut [u8]| {
-            let n = file.read_at(buffer, at)?;
-            at += n as u64;
-            Ok(n)
-        };
-        send(call, read, &mut unread)
+        send(call, &mut Source { file: &file, at: Some(0) }, &mut unread)
     })?;
     answer(done, unread)
 }
 
-/// Publishes what comes through a pipe, which cannot come again.
+/// Publishes what comes through a pipe, which cannot come again; or the rest of a file.
 pub(crate) fn pipe(
     context: &mut Context,
     server: &Server,
     to: &Publication,
-    mut input: impl Read,
+    mut input: File,
 ) -> Result<MutationResponse, Failure> {
+    let is_file = input.metadata().is_ok_and(|found| found.is_file());
+    let at = is_file.then(|| input.stream_position().unwrap_or(0));
     let begin = begin(context, server, to, None, None);
     let mut session = context.session(server)?;
     let (mut unread, mut taken) = (None, false);
@@ -103,7 +100,11 @@ pub(crate) fn pipe(
         if std::mem::replace(&mut taken, true) {
             return Err(CallError::Closed { answered: true });
         }
-        send(call, |buffer| input.read(buffer), &mut unread)
+        let mut source = Source { file: &input, at };
+        let done = send(call, &mut source, &mut unread)?;
+        // Whoever shares the file goes on behind what was taken.
+        source.at.map(|at| (&input).seek(SeekFrom::Start(at)));
+        Ok(done)
     })?;
     answer(done, unread)
 }
@@ -154,17 +155,57 @@ fn begin(
     }
 }
 
+/// Where content comes from.
+struct Source<'f> {
+    file: &'f File,
+    /// In a regular file, from where on. Where the file itself stands, does not matter then.
+    at: Option<u64>,
+}
+
+impl Source<'_> {
+    /// Sends what a regular file has, as far as its size is known. How much that was, in bytes.
+    fn send_pages(&mut self, call: &mut Call<'_, Line>) -> Result<u64, CallError> {
+        let (Some(at), Ok(found)) = (&mut self.at, self.file.metadata()) else { return Ok(0) };
+        let begin = *at;
+        while *at < found.len() && !call.has_ended() {
+            let length = usize::try_from(found.len() - *at).unwrap_or(CHUNK).min(CHUNK);
+            call.send_excerpt(&chunk_of(length), Excerpt { file: self.file, at: *at, length })?;
+            *at += length as u64;
+        }
+        Ok(*at - begin)
+    }
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Some(at) = &mut self.at else { return self.file.read(buffer) };
+        let n = self.file.read_at(buffer, *at)?;
+        *at += n as u64;
+        Ok(n)
+    }
+}
+
+/// The beginning of a message that goes on with so many bytes of content.
+fn chunk_of(length: usize) -> Vec<u8> {
+    // It ends with the content's length, which is 0 here.
+    let mut message = step(Out::Chunk(Bytes::new())).encode_to_vec();
+    message.pop();
+    prost::encoding::encode_varint(length as u64, &mut message);
+    message
+}
+
 /// Sends all that can be read, and waits for the answer. Where reading fails, that is `unread`, and
 /// there is no answer.
 fn send(
     call: &mut Call<'_, Line>,
-    mut read: impl FnMut(&mut [u8]) -> std::io::Result<usize>,
+    source: &mut Source<'_>,
     unread: &mut Option<std::io::Error>,
 ) -> Result<Option<MutationResponse>, CallError> {
-    let mut size = 0;
+    let mut size = source.send_pages(call)?;
+    // A file may have more than its size says: as one that grows, or one of /proc.
     let mut buffer = BytesMut::zeroed(CHUNK);
     loop {
-        let n = match fill(&mut read, &mut buffer) {
+        let n = match fill(source, &mut buffer) {
             Ok(n) => n,
             Err(error) => {
                 *unread = Some(error);
@@ -211,13 +252,10 @@ fn unreadable(error: &std::io::Error) -> Failure {
 }
 
 /// Reads until the buffer is full or the input ends.
-fn fill(
-    read: &mut impl FnMut(&mut [u8]) -> std::io::Result<usize>,
-    buffer: &mut [u8],
-) -> std::io::Result<usize> {
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut n = 0;
     while n < buffer.len() {
-        match read(&mut buffer[n..]) {
+        match source.read(&mut buffer[n..]) {
             Ok(0) => break,
             Ok(more) => n += more,
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use prost::Message;
 
 use super::connection::Connection;
-use super::{CallError, Transport};
+use super::{CallError, Excerpt, Transport};
 
 /// A call under way: messages go out and come in, in any order.
 ///
@@ -32,14 +32,29 @@ impl<'a, S: Transport> Call<'a, S> {
         self.send_any(message, true)
     }
 
+    /// Sends a message of which `before` is the beginning, and the excerpt of a file the end; as
+    /// [`Call::send`].
+    pub fn send_excerpt(&mut self, before: &[u8], excerpt: Excerpt<'_>) -> Result<(), CallError> {
+        if !self.has_ended() {
+            self.is_open()?;
+            self.connection.send_excerpt(before, excerpt)?;
+        }
+        self.after_sending()
+    }
+
     fn send_any<M: Message>(&mut self, message: &M, last: bool) -> Result<(), CallError> {
         if !self.has_ended() {
-            if !self.connection.stream.open_here {
-                return Err(CallError::Request("a message after the last one"));
-            }
+            self.is_open()?;
             self.connection.send_message(message, last)?;
         }
         self.after_sending()
+    }
+
+    fn is_open(&self) -> Result<(), CallError> {
+        match self.connection.stream.open_here {
+            true => Ok(()),
+            false => Err(CallError::Request("a message after the last one")),
+        }
     }
 
     /// Says that no more messages will be sent.

@@ -1,5 +1,6 @@
 //! What the client's own connections run over.
 
+use std::fs::File;
 use std::io;
 use std::time::Instant;
 
@@ -36,6 +37,20 @@ impl Transport for Line {
         match self {
             Self::Plain(socket) => socket.send(bytes),
             Self::Tls(tls) => tls.send(bytes),
+        }
+    }
+
+    fn takes_files(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.takes_files(),
+            Self::Tls(tls) => tls.takes_files(),
+        }
+    }
+
+    fn send_file(&mut self, file: &File, at: &mut u64, count: usize) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.send_file(file, at, count),
+            Self::Tls(tls) => tls.send_file(file, at, count),
         }
     }
 

@@ -19,6 +19,7 @@
 mod buffer;
 mod call;
 mod connection;
+mod excerpt;
 mod flow;
 mod frame;
 mod hpack;
@@ -41,6 +42,7 @@ use std::time::Duration;
 
 pub use call::Call;
 pub use connection::{Connection, Scheme};
+pub use excerpt::Excerpt;
 pub use line::Line;
 pub use status::{Code, ErrorInfo, Status};
 pub use tls::Tls;

@@ -56,14 +56,8 @@ impl<S: Transport> Connection<S> {
             if self.stream.end.is_some() || self.send_failed {
                 break;
             }
-            let window = self.send_window.min(self.stream.send_window);
-            let length = usize::try_from(window)
-                .unwrap_or(0)
-                .min(self.max_send_payload)
-                .min(self.out.len() - rest);
+            let length = self.sendable(self.out.len() - rest);
             if length > 0 {
-                self.send_window -= length as i64;
-                self.stream.send_window -= length as i64;
                 let end = rest + length;
                 let last = last && end == self.out.len();
                 let flags = if last { flag::END_STREAM } else { 0 };
@@ -80,6 +74,15 @@ impl<S: Transport> Connection<S> {
             }
         }
         Ok(())
+    }
+
+    /// How many of `wanted` bytes the next DATA frame may hold: the windows are that much smaller now.
+    pub(super) fn sendable(&mut self, wanted: usize) -> usize {
+        let window = self.send_window.min(self.stream.send_window);
+        let length = usize::try_from(window).unwrap_or(0).min(self.max_send_payload).min(wanted);
+        self.send_window -= length as i64;
+        self.stream.send_window -= length as i64;
+        length
     }
 
     /// Says that no more messages will follow.
@@ -151,7 +154,7 @@ impl<S: Transport> Connection<S> {
 
     /// How many bytes were sent. If none could be, waits until that may have changed and reads what
     /// has come.
-    fn went(&mut self, result: io::Result<usize>) -> Result<usize, CallError> {
+    pub(super) fn went(&mut self, result: io::Result<usize>) -> Result<usize, CallError> {
         let failed = |source| CallError::Io { doing: "write to", source };
         match result {
             Ok(count @ 1..) => return Ok(count),

@@ -1,12 +1,14 @@
 //! The byte stream under a connection.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::fs::{OFlags, fcntl_setfl, sendfile};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_send_buffer_size, set_socket_timeout};
 use rustix::net::{
@@ -21,6 +23,17 @@ use rustix::net::{
 pub trait Transport {
     /// Sends as many of `bytes` as fit now. None do: [`io::ErrorKind::WouldBlock`].
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Whether [`Transport::send_file`] can be called.
+    fn takes_files(&self) -> bool {
+        false
+    }
+
+    /// As [`Transport::send`], of at most `count` bytes of a file from `at` on, which it moves. 0: the
+    /// file ends there.
+    fn send_file(&mut self, _file: &File, _at: &mut u64, _count: usize) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Waits for at least one byte and reads what there is. 0: the peer has closed the stream.
     /// Past the deadline: [`io::ErrorKind::TimedOut`].
@@ -125,6 +138,24 @@ impl Transport for Socket {
         Ok(retry_on_intr(|| send(&self.fd, bytes, SEND))?)
     }
 
+    fn takes_files(&self) -> bool {
+        true
+    }
+
+    fn send_file(&mut self, file: &File, at: &mut u64, count: usize) -> io::Result<usize> {
+        match retry_on_intr(|| sendfile(&self.fd, file, Some(at), count)) {
+            // A filesystem that has no pages to give.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                let mut buffer = vec![0; count.min(READ)];
+                let count = file.read_at(&mut buffer, *at)?;
+                let count = if count == 0 { 0 } else { self.send(&buffer[..count])? };
+                *at += count as u64;
+                Ok(count)
+            }
+            sent => Ok(sent?),
+        }
+    }
+
     fn recv(&mut self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
         loop {
             if self.more {
@@ -149,6 +180,9 @@ impl Transport for Socket {
         Ok(Readiness { readable: ready != PollFlags::OUT, writable: ready != PollFlags::IN })
     }
 }
+
+/// How much of a file is read at once where it cannot be sent as it is, in bytes.
+const READ: usize = 64 << 10;
 
 /// A daemon that died must be an error of one call, not a SIGPIPE to the whole client.
 const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);

@@ -1,6 +1,7 @@
 //! Calls against a real gRPC server, and against peers that only pretend to be one.
 
 mod against_tonic;
+mod excerpts;
 mod flow;
 mod front;
 mod hostile;
