@@ -34,6 +34,11 @@ pub use self::{
 };
 use self::{program::Program, sys::SignalSet};
 
+/// Whether this number, whoever may have opened it, is that of an open pipe.
+pub(crate) fn is_pipe(number: i32) -> bool {
+    sys::is_pipe(number)
+}
+
 /// A command that is to be started.
 #[derive(Debug)]
 pub struct Command<'a> {

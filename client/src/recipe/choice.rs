@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use onewriter_tree::Pattern;
-use rustix::fs::{FileType, stat};
-
 use super::{UNSANDBOXED, UNWRAPPED, between_blanks, contains, context, words::Words};
-use crate::{context::Context, failure::Failure, place::Place, verbs::make::TOOLS};
+use crate::{
+    context::Context, failure::Failure, place::Place, process::is_pipe, verbs::make::TOOLS,
+};
+use onewriter_tree::Pattern;
 
 /// How a recipe is to be run.
 pub(super) enum Choice {
@@ -70,17 +70,13 @@ fn runs_make(words: &Words) -> bool {
 /// a pipe: a newer make names a FIFO, which tells nothing.
 fn has_jobserver() -> bool {
     let Some(flags) = env::var_os("MAKEFLAGS") else { return false };
-    let number = |flag: &[u8]| {
+    let number = |flag: &[u8]| -> Option<i32> {
         let of = [&b"--jobserver-auth="[..], b"--jobserver-fds="];
         let pipe = of.iter().find_map(|name| flag.strip_prefix(*name))?;
         let reading = pipe.split(|&b| b == b',').next()?;
-        std::str::from_utf8(reading).ok()?.parse::<u32>().ok()
+        std::str::from_utf8(reading).ok()?.parse().ok()
     };
-    let Some(number) = flags.as_bytes().split(|&b| b == b' ').find_map(number) else {
-        return false;
-    };
-    stat(format!("/proc/self/fd/{number}"))
-        .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Fifo)
+    flags.as_bytes().split(|&b| b == b' ').find_map(number).is_some_and(is_pipe)
 }
 
 /// By the target's name as make has it, or by its path below the root.

@@ -24,9 +24,10 @@ use crate::{
     failure::Failure,
     output,
     process::{Command, Ending, StartError},
+    session::Server,
     verbs::make::{OTHER_SHELL, SHELL},
 };
-use choice::Choice;
+use choice::{Choice, Chosen};
 use words::Words;
 
 /// Targets whose recipes are not to be transactions: patterns with spaces between them.
@@ -63,10 +64,13 @@ pub(crate) fn run(arguments: Vec<OsString>) -> i32 {
     let Some(mut words) = Words::of(&arguments) else { return become_shell(arguments) };
     name_the_real_shell(&arguments[0], &mut words);
     let ending = choice::choose(&words).and_then(|choice| match choice {
-        Choice::Transaction(mut chosen) => match without_a_shell(&words, &mut chosen.context) {
-            Some(done) => done.map(|code| Some(Ending::Exit(code))),
-            None => transaction::run(&arguments[0], &words, chosen),
-        },
+        Choice::Transaction(Chosen { mut context, place }) => {
+            let server = Server::Root(place);
+            match without_a_shell(&words, &mut context, &server) {
+                Some(done) => done.map(|code| Some(Ending::Exit(code))),
+                None => transaction::run(&arguments[0], &words, context, &server),
+            }
+        }
         Choice::Unwrapped(chosen) => unwrapped::run(&arguments[0], &words, chosen),
         Choice::Plain => Ok(None),
     });
@@ -82,14 +86,19 @@ pub(crate) fn run(arguments: Vec<OsString>) -> i32 {
 
 /// Has a recipe of a few plain commands done by the daemon, in one request; its exit code. `None` if
 /// it takes a shell.
-fn without_a_shell(words: &Words, context: &mut Context) -> Option<Result<i32, Failure>> {
+fn without_a_shell(
+    words: &Words,
+    context: &mut Context,
+    server: &Server,
+) -> Option<Result<i32, Failure>> {
     let ([shell], flags) = words.shell.split_at_checked(words.shell_length)? else { return None };
     // One that could not be executed is make's to complain about.
-    let is_there = shell.as_bytes().starts_with(b"/")
-        && rustix::fs::access(shell, rustix::fs::Access::EXEC_OK).is_ok();
+    let is_there = shell == "/bin/sh"
+        || shell.as_bytes().starts_with(b"/")
+            && rustix::fs::access(shell, rustix::fs::Access::EXEC_OK).is_ok();
     let keep: Vec<_> = kept().into_iter().map(Pattern::new).collect();
-    is_there
-        .then(|| crate::simple::simple(words.recipe.as_bytes(), shell, flags, &keep, context))?
+    let recipe = words.recipe.as_bytes();
+    is_there.then(|| crate::simple::simple(recipe, shell, flags, &keep, context, server))?
 }
 
 /// Patterns of the files that keep their time where they are made again as they were.

@@ -8,9 +8,9 @@ use std::{
 
 use onewriter_proto::v1::{OnConflict, TransactionCommit, Unchanged};
 
-use super::{NAME, ON_CONFLICT, choice::Chosen, ignored, kept, real_shells, words::Words};
+use super::{NAME, ON_CONFLICT, ignored, kept, real_shells, words::Words};
 use crate::{
-    context::{TRANSACTION, transaction},
+    context::{Context, TRANSACTION, transaction},
     failure::Failure,
     place::Place,
     process::{Command, Ended, Ending, Sandbox, StartError},
@@ -20,14 +20,17 @@ use crate::{
 };
 
 /// Runs it; how it ended. `None` where the kernel does not allow it: nothing has been run then.
-pub(super) fn run(own: &OsStr, words: &Words, chosen: Chosen) -> Result<Option<Ending>, Failure> {
-    let Chosen { mut context, place } = chosen;
+pub(super) fn run(
+    own: &OsStr,
+    words: &Words,
+    mut context: Context,
+    server: &Server,
+) -> Result<Option<Ending>, Failure> {
     let wish = wish(words, context.timeout()?)?;
-    let server = Server::Root(place);
-    let Server::Root(place) = &server else { unreachable!("made so") };
+    let Server::Root(place) = server else { unreachable!("a recipe's is chosen by its place") };
     let command = words.command();
     let mut recipe = Recipe { own, place, words, command: &command, refused: false };
-    let done = transact(&mut context, &server, &wish, &mut recipe);
+    let done = transact(&mut context, server, &wish, &mut recipe);
     if recipe.refused {
         return Ok(None);
     }

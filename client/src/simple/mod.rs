@@ -31,7 +31,7 @@ pub(crate) use self::{
     carry::was_in_vain,
     whereabouts::{Program, real},
 };
-use crate::{context::Context, failure::Failure};
+use crate::{context::Context, failure::Failure, session::Server};
 
 /// Does a recipe as `SHELL FLAGS RECIPE` would, in the working directory; its exit code. `None` if it
 /// is not simple: then nothing was done, and the shell shall do it. Files at paths of the patterns
@@ -42,13 +42,14 @@ pub(crate) fn simple(
     flags: &[OsString],
     keep: &[Pattern],
     context: &mut Context,
+    server: &Server,
 ) -> Option<Result<i32, Failure>> {
     let exits = shell::exits_on_failure(shell, flags)?;
     let commands = line::parse(recipe)?;
     if !tools::are_known(&commands) || !shell::is_usual() {
         return None;
     }
-    run(&commands, exits, keep, context)
+    run(&commands, exits, keep, context, server)
 }
 
 /// Does one command as the tool of its name would; as [`simple`].
@@ -56,7 +57,9 @@ pub(crate) fn command(words: Vec<Vec<u8>>, context: &mut Context) -> Option<Resu
     if !shell::is_usual() {
         return None;
     }
-    run(&[Command { words, into: None, joint: Joint::Always }], false, &[], context)
+    let server = context.server().ok()?;
+    let command = Command { words, into: None, joint: Joint::Always };
+    run(&[command], false, &[], context, &server)
 }
 
 fn run(
@@ -64,14 +67,14 @@ fn run(
     exits: bool,
     keep: &[Pattern],
     context: &mut Context,
+    server: &Server,
 ) -> Option<Result<i32, Failure>> {
     // Without a daemon, nobody could do several things in one step.
     if context.is_direct() {
         return None;
     }
-    let server = context.server().ok()?;
     let line = Line { commands, exits, umask: context.umask(), keep };
-    let done = carry::line(&line, context, &server);
+    let done = carry::line(&line, context, server);
     if done.is_none() {
         // For whoever does it now.
         context.restore_umask();

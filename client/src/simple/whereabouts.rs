@@ -48,9 +48,13 @@ pub(crate) fn real(name: &[u8], first: usize) -> Option<Program> {
             continue;
         }
         let Ok(found) = (if is_link { stat(&path) } else { Ok(here) }) else { continue };
-        let may_run = || access(&path, Access::EXEC_OK).is_ok();
-        if kind(&found) == FileType::RegularFile && !is_this_program(&found) && may_run() {
-            let is_usual = !is_link && USUAL.contains(&directory);
+        let is_usual = !is_link && USUAL.contains(&directory);
+        // Where the system has its tools, a look is enough.
+        let may_run =
+            || is_usual && found.st_mode & 0o111 == 0o111 || access(&path, Access::EXEC_OK).is_ok();
+        // A shim is one name of many. Were it the only one, a shim that becomes it searches on behind it.
+        let is_ours = || (is_link || found.st_nlink > 1) && is_this_program(&found);
+        if kind(&found) == FileType::RegularFile && !is_ours() && may_run() {
             return Some(Program { path, entry, is_usual });
         }
     }

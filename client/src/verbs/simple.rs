@@ -38,7 +38,8 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     };
     let (shell, flags) = (setting("shell", "/bin/sh"), [setting("flags", "-c")]);
     let recipe = given.operands[0].as_encoded_bytes();
-    match simple(recipe, &shell, &flags, &[], context) {
+    let server = context.server().ok();
+    match server.and_then(|server| simple(recipe, &shell, &flags, &[], context, &server)) {
         Some(status) => {
             context.ending = Ending::Exit(status?);
             Ok(())
