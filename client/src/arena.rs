@@ -21,8 +21,9 @@ const LARGEST: usize = 16 * 1024;
 #[derive(Debug)]
 #[repr(C, align(4096))]
 pub struct Arena {
-    memory: UnsafeCell<[u8; SIZE]>,
+    /// On the page of the first allocations, which is touched anyway.
     used: AtomicUsize,
+    memory: UnsafeCell<[u8; SIZE]>,
 }
 
 #[expect(unsafe_code, reason = "an allocator hands out shared memory")]
@@ -39,7 +40,7 @@ impl Arena {
     /// An empty one.
     #[must_use]
     pub const fn new() -> Self {
-        Self { memory: UnsafeCell::new([0; SIZE]), used: AtomicUsize::new(0) }
+        Self { used: AtomicUsize::new(0), memory: UnsafeCell::new([0; SIZE]) }
     }
 
     fn holds(&self, at: *mut u8) -> bool {

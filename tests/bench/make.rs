@@ -17,12 +17,15 @@ const JOBS: [&str; 3] = ["-j1", "-j2", "-j4"];
 
 pub(crate) fn figures(setup: &Setup) {
     let recipes = if setup.quick { RECIPES / 10 } else { RECIPES };
+    // None is deleted before all have been measured.
+    let mut roots = Vec::new();
     for jobs in JOBS {
         let what = format!("{recipes} recipes of one command, {jobs}");
-        small_recipes(setup, &what, jobs, recipes, one_command, 0.6);
+        roots.push(small_recipes(setup, &what, jobs, recipes, one_command, 0.6));
         let what = format!("{recipes} of three, joined by &&, {jobs}");
-        small_recipes(setup, &what, jobs, recipes, three_commands, 0.3);
+        roots.push(small_recipes(setup, &what, jobs, recipes, three_commands, 0.3));
     }
+    drop(roots);
     unchanged_headers(setup);
 }
 
@@ -44,7 +47,8 @@ fn three_commands(n: usize) -> String {
     }
 }
 
-/// A build of recipes that need no compiler, each time into a directory of its own.
+/// A build of recipes that need no compiler, each time into a directory of its own of the root that is
+/// returned.
 fn small_recipes(
     setup: &Setup,
     what: &str,
@@ -52,7 +56,7 @@ fn small_recipes(
     recipes: usize,
     line: fn(usize) -> String,
     most: f64,
-) {
+) -> Root {
     let root = Root::new(setup, "process");
     let mut makefile = String::from("all:");
     (0..recipes).for_each(|n| write!(makefile, " r{n}").expect("memory"));
@@ -75,6 +79,7 @@ fn small_recipes(
     }
     let [ours, theirs] = times.map(|times| median(times).as_secs_f64() * 1e3);
     row(what, ours, theirs, "ms", "ms make", Some(most));
+    root
 }
 
 /// What is compiled after a generator has made all headers again as they were.

@@ -41,6 +41,26 @@ fn a_recipe_is_seen_when_it_is_over() {
     until("staging is empty", || root.staging().is_empty());
 }
 
+/// Where the system's tools are is found out once for all recipes of a build.
+#[test]
+fn a_tool_that_the_build_makes_is_the_one_that_is_called() {
+    const RULES: &str = "\
+all: a
+a: bin/cp ; cp source $@
+bin/cp: ; mkdir bin; printf '#!/bin/sh\\necho mine > $$2\\n' > $@; chmod +x $@
+";
+    let path = std::env::var("PATH").unwrap();
+    for (exported, given) in [("export PATH := $(CURDIR)/bin:$(PATH)\n", false), ("", true)] {
+        let root = root_with(&format!("{exported}{RULES}"));
+        root.write("source", "theirs\n");
+        let bin = root.at("bin");
+        let path = if given { format!("{}:{path}", bin.display()) } else { path.clone() };
+        let done = root.client().env("PATH", path).run("make");
+        assert!(done.succeeded(), "{done}");
+        assert_eq!(root.read("a"), "mine\n", "PATH from outside: {given}");
+    }
+}
+
 #[test]
 fn a_recipe_that_fails_leaves_no_trace() {
     let root =

@@ -19,7 +19,10 @@ mod tools;
 mod whereabouts;
 mod world;
 
-use std::ffi::{OsStr, OsString};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+};
 
 use onewriter_tree::Pattern;
 
@@ -29,7 +32,7 @@ use self::{
 };
 pub(crate) use self::{
     carry::was_in_vain,
-    whereabouts::{Program, real},
+    whereabouts::{Program, USUAL_PATH, real},
 };
 use crate::{context::Context, failure::Failure, session::Server};
 
@@ -50,6 +53,11 @@ pub(crate) fn simple(
         return None;
     }
     run(&commands, exits, keep, context, server)
+}
+
+/// What [`USUAL_PATH`] is to say in a build below `root`, if anything.
+pub(crate) fn usual_path(root: &Path) -> Option<OsString> {
+    tools::usual_path(root)
 }
 
 /// Does one command as the tool of its name would; as [`simple`].

@@ -27,12 +27,36 @@ pub(crate) struct Program {
     pub(crate) is_usual: bool,
 }
 
+/// Tells recipes a PATH on which all tools are the system's own, so that they need not look for them.
+pub(crate) const USUAL_PATH: &str = "ONEWRITER_USUAL_PATH";
+
 /// Whether `typed` means the system's own tool.
 pub(super) fn is_usual(typed: &[u8]) -> bool {
     match typed.contains(&b'/') {
         true => lstat(typed).is_ok_and(|found| kind(&found) == FileType::RegularFile),
-        false => real(typed, 0).is_some_and(|program| program.is_usual),
+        false => is_usual_path() || real(typed, 0).is_some_and(|program| program.is_usual),
     }
+}
+
+fn is_usual_path() -> bool {
+    let told = env::var_os(USUAL_PATH);
+    told.is_some() && told == env::var_os("PATH")
+}
+
+/// PATH, if `tools` are all the system's own there, and what is built below `root` cannot change that.
+pub(super) fn usual_path<'t>(
+    root: &Path,
+    mut tools: impl Iterator<Item = &'t [u8]>,
+) -> Option<OsString> {
+    let path = env::var_os("PATH")?;
+    let is_elsewhere = |directory: &[u8]| {
+        let directory = Path::new(OsStr::from_bytes(directory));
+        let real = std::fs::canonicalize(directory);
+        directory.is_absolute() && !real.as_deref().unwrap_or(directory).starts_with(root)
+    };
+    let is_fixed = path.as_bytes().split(|&b| b == b':').all(is_elsewhere);
+    let is_usual = tools.all(|tool| real(tool, 0).is_some_and(|program| program.is_usual));
+    (is_fixed && is_usual).then_some(path)
 }
 
 /// The program that PATH finds for a name from its entry number `first` on, which is not this client.

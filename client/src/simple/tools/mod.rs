@@ -18,6 +18,8 @@ mod rm;
 mod rmdir;
 mod touch;
 
+use std::{ffi::OsString, path::Path};
+
 use super::{line::Command, plan::Plan, speech, whereabouts, world};
 
 /// A command with its arguments.
@@ -62,6 +64,15 @@ fn tool(name: &[u8]) -> Option<Tool> {
         b"chmod" => Tool::Program(chmod::run),
         _ => return None,
     })
+}
+
+/// Those that are programs.
+const PROGRAMS: [&[u8]; 9] =
+    [b"mkdir", b"cp", b"install", b"mv", b"ln", b"rm", b"rmdir", b"touch", b"chmod"];
+
+/// As [`whereabouts::usual_path`], of all tools that are known here.
+pub(super) fn usual_path(root: &Path) -> Option<OsString> {
+    whereabouts::usual_path(root, PROGRAMS.into_iter())
 }
 
 /// Where Linux systems have their tools: where an absolute name of one may point.

@@ -30,7 +30,7 @@ use crate::{
     failure::Failure,
     output,
     process::{Command, StartError},
-    recipe,
+    recipe, simple,
 };
 
 /// Tells whatever runs below where the [`Tools`] are.
@@ -150,6 +150,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     if !is_sandboxed {
         variables.push((recipe::UNSANDBOXED, "1".into()));
     }
+    variables.extend(simple::usual_path(&root).map(|path| (simple::USUAL_PATH, path)));
     let jobs = arguments.jobs(env::var_os("MAKEFLAGS"));
     let account = Account::open(context, &given.operands, jobs)?;
     variables.push((context::BUILD, account.id().into()));
