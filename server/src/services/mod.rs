@@ -2,9 +2,11 @@
 
 mod administration;
 mod builds;
+mod bulk;
 mod inflow;
 mod leases;
 mod list_tree;
+mod messages;
 mod mutations;
 mod publish_digest;
 mod publish_stream;
@@ -34,8 +36,8 @@ use tonic::{
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 
 use self::{
-    administration::Administration, builds::Builds, leases::Leases, mutations::Mutations,
-    reading::Reading, transactions::Transactions,
+    administration::Administration, builds::Builds, bulk::Bulk, leases::Leases,
+    mutations::Mutations, reading::Reading, transactions::Transactions,
 };
 use crate::{
     content::Content,
@@ -98,19 +100,20 @@ pub(crate) fn routes(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let well_formed = "the checked-in descriptors are well formed";
-    let routes = Routes::new(InterceptedService::new(
-        mutations.max_decoding_message_size(MAX_MESSAGE),
-        check_version,
-    ))
-    .add_service(InterceptedService::new(reading, check_version))
-    .add_service(InterceptedService::new(leases, check_version))
-    .add_service(InterceptedService::new(transactions, check_version))
-    .add_service(InterceptedService::new(builds, check_version))
-    .add_service(AdministrationServer::new(administration))
-    .add_service(HealthServer::new(HealthService::from_health_reporter(lifecycle.health().clone())))
-    .add_service(reflection().build_v1().expect(well_formed))
-    // What Python's grpcio-reflection and older tools speak.
-    .add_service(reflection().build_v1alpha().expect(well_formed));
+    let mutations = mutations.max_decoding_message_size(MAX_MESSAGE);
+    let routes =
+        Routes::new(InterceptedService::new(Bulk::new(mutations, engine, content), check_version))
+            .add_service(InterceptedService::new(reading, check_version))
+            .add_service(InterceptedService::new(leases, check_version))
+            .add_service(InterceptedService::new(transactions, check_version))
+            .add_service(InterceptedService::new(builds, check_version))
+            .add_service(AdministrationServer::new(administration))
+            .add_service(HealthServer::new(HealthService::from_health_reporter(
+                lifecycle.health().clone(),
+            )))
+            .add_service(reflection().build_v1().expect(well_formed))
+            // What Python's grpcio-reflection and older tools speak.
+            .add_service(reflection().build_v1alpha().expect(well_formed));
     reapi::add_to(routes, engine, content)
 }
 

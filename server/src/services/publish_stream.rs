@@ -16,11 +16,12 @@ use onewriter_tree::{
     Error, Reason, RelPath, Staged,
     mutation::{Publish, Source},
 };
-use tonic::{Request, Status, Streaming};
+use tonic::{Request, Status};
 
 use super::{
     Answers, Sender, answers,
     inflow::Inflow,
+    messages::Messages,
     publish_digest::{done, known, nothing},
     send, within,
 };
@@ -38,7 +39,7 @@ pub(crate) fn serve(
     engine: Arc<Engine>,
     content: Arc<Content>,
     request: Request<()>,
-    steps: Streaming<PublishStreamRequest>,
+    steps: impl Messages<PublishStreamRequest> + 'static,
 ) -> Answers<PublishStreamResponse> {
     // Bounded by its own waits, each of which says what it waited for.
     answers(1, None, |to| async move {
@@ -51,7 +52,7 @@ async fn publish(
     engine: Arc<Engine>,
     content: Arc<Content>,
     request: Request<()>,
-    mut steps: Streaming<PublishStreamRequest>,
+    mut steps: impl Messages<PublishStreamRequest>,
     answers: &Sender<PublishStreamResponse>,
 ) -> Result<MutationResponse, Status> {
     let arrival = Terms::of(&request, None).caller.deadline;
@@ -90,7 +91,7 @@ fn publication(to: Option<Publication>, source: Source, umask: u32) -> Result<Pu
 /// Writes the content into staging as it comes, and checks that it is what was announced.
 async fn receive(
     engine: &Engine,
-    steps: &mut Streaming<PublishStreamRequest>,
+    steps: &mut impl Messages<PublishStreamRequest>,
     path: &[u8],
     digest: Option<blake3::Hash>,
     caller: &Caller,
@@ -141,7 +142,7 @@ async fn receive(
 
 /// The next step of the stream; `None` at its end.
 async fn next(
-    steps: &mut Streaming<PublishStreamRequest>,
+    steps: &mut impl Messages<PublishStreamRequest>,
     deadline: Option<std::time::Instant>,
     path: &[u8],
 ) -> Result<Option<In>, Status> {
