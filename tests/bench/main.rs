@@ -16,6 +16,7 @@ mod locks;
 mod make;
 mod memory;
 mod power;
+mod remote;
 mod support;
 mod transactions;
 
@@ -25,7 +26,7 @@ use support::Setup;
 
 type Section = (&'static str, fn(&Setup));
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     ("client", client::figures),
     ("daemon", daemon::figures),
     ("locks", locks::figures),
@@ -35,6 +36,7 @@ const SECTIONS: [Section; 9] = [
     ("transactions", transactions::figures),
     ("make", make::figures),
     ("account", account::figures),
+    ("remote", remote::figures),
 ];
 
 fn main() -> ExitCode {

@@ -21,7 +21,7 @@ use tonic::{Request, Status, Streaming};
 use super::{
     Answers, Sender, answers,
     inflow::Inflow,
-    publish_digest::{done, known, nothing},
+    publish_digest::{known, nothing, put},
     send, within,
 };
 use crate::{
@@ -70,17 +70,21 @@ async fn publish(
         if let Some(done) = known(&engine, &content, &caller, (&to, umask), wanted).await? {
             return Ok(done);
         }
+    }
+    let path = to.as_ref().map(|to| to.path.clone()).unwrap_or_default();
+    let place = RelPath::parse(&path).unwrap_or_default();
+    let _turn = engine.turn_to_send(&caller, &place).await.map_err(status)?;
+    if wanted.is_some() {
         let proceed = PublishStreamResponse { step: Some(Out::Proceed(PublishProceed {})) };
         send(answers, proceed).await?;
     }
-    let path = to.as_ref().map(|to| to.path.clone()).unwrap_or_default();
     let staged = receive(&engine, &mut steps, &path, digest, &caller).await?;
+    if let Some(found) = wanted {
+        return put(&engine, &content, caller, (&to, umask), staged, found).await;
+    }
     let publish = publication(to, Source::Staged(staged), umask)?;
     let changes = engine.run(caller, Box::new(publish)).await.map_err(status)?;
-    Ok(match wanted {
-        Some(found) => done(&content, found, changes),
-        None => convert::response(changes),
-    })
+    Ok(convert::response(changes))
 }
 
 fn publication(to: Option<Publication>, source: Source, umask: u32) -> Result<Publish, Status> {

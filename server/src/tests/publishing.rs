@@ -9,16 +9,16 @@ use v1::{
 
 use super::*;
 
-fn begin(path: &str, digest: Option<&[u8]>) -> In {
+pub(super) fn begin(path: &str, digest: Option<&[u8]>) -> In {
     let blake3 = digest.map(<[u8]>::to_vec);
     In::Begin(PublishBegin { context: context("stream"), to: to(path), blake3 })
 }
 
-fn chunk(content: impl Into<Vec<u8>>) -> In {
+pub(super) fn chunk(content: impl Into<Vec<u8>>) -> In {
     In::Chunk(content.into().into())
 }
 
-fn finish(size: u64) -> In {
+pub(super) fn finish(size: u64) -> In {
     In::Finish(PublishFinish { size })
 }
 
@@ -27,24 +27,24 @@ fn digest(content: &[u8]) -> Vec<u8> {
 }
 
 /// Both ends of a stream.
-struct Exchange {
+pub(super) struct Exchange {
     steps: mpsc::Sender<PublishStreamRequest>,
     answers: tonic::Streaming<PublishStreamResponse>,
 }
 
 impl Exchange {
-    async fn begin(client: &mut MutationsClient<Wire>, first: In) -> Self {
+    pub(super) async fn begin(client: &mut MutationsClient<Wire>, first: In) -> Self {
         let (steps, stream) = mpsc::channel(4);
         steps.send(PublishStreamRequest { step: Some(first) }).await.unwrap();
         let answers = in_time(client.publish_stream(ReceiverStream::new(stream))).await;
         Self { steps, answers: answers.unwrap().into_inner() }
     }
 
-    async fn send(&self, step: In) {
+    pub(super) async fn send(&self, step: In) {
         in_time(self.steps.send(PublishStreamRequest { step: Some(step) })).await.unwrap();
     }
 
-    async fn answer(&mut self) -> Result<Option<Out>, Status> {
+    pub(super) async fn answer(&mut self) -> Result<Option<Out>, Status> {
         let message = in_time(self.answers.message()).await?;
         Ok(message.and_then(|message| message.step))
     }
