@@ -6,6 +6,7 @@ mod generated;
 mod handover;
 mod manager;
 mod metrics;
+mod settings;
 
 use std::{
     fs,

@@ -142,6 +142,11 @@ impl Accept for Tcp {
     }
 }
 
+/// Whether the files are of use that TLS needs.
+pub(crate) fn check(network: &Network) -> Result<(), TlsError> {
+    Terms::new(network).map(drop)
+}
+
 /// Listens for other machines, and tells users and scripts where. The caller owns the root.
 pub(crate) async fn listen(
     network: Option<&Network>,

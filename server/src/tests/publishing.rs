@@ -189,6 +189,38 @@ async fn streams_without_meaning_are_refused() {
 }
 
 #[tokio::test]
+async fn what_was_written_behind_the_daemons_back_is_noticed_though_it_looks_the_same() {
+    use std::os::unix::fs::FileExt as _;
+    let daemon = Daemon::start().await;
+    let mut client = daemon.mutations().await;
+    let content = vec![1; 100_000];
+    let publish = async |client: &mut MutationsClient<Wire>| {
+        let mut stream = Exchange::begin(client, begin("f", Some(&digest(&content)))).await;
+        let answer = stream.answer().await.unwrap();
+        if let Some(Out::Done(done)) = answer {
+            return outcomes(done)[0].1;
+        }
+        stream.send(chunk(content.clone())).await;
+        stream.send(finish(100_000)).await;
+        stream.done().await[0].1
+    };
+    assert_eq!(publish(&mut client).await, Created);
+    // The place where the content was put is one to copy it from; that may not hide the change.
+    for _ in 0..3 {
+        // Twice, so that the digest of what lies there is known.
+        for _ in 0..2 {
+            assert_eq!(publish(&mut client).await, Unchanged);
+        }
+        let file = std::fs::File::options().write(true).open(daemon.path("f")).unwrap();
+        let modified = file.metadata().unwrap().modified().unwrap();
+        file.write_all_at(&[2], 5000).unwrap();
+        file.set_modified(modified).unwrap();
+        assert_eq!(publish(&mut client).await, Replaced);
+        assert_eq!(std::fs::read(daemon.path("f")).unwrap(), content);
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_is_gone_mid_stream_leaves_nothing() {
     let daemon = Daemon::start().await;
     let (wire, cord) = daemon.connect().await;

@@ -280,7 +280,10 @@ async fn a_policy_is_read_again_at_a_signal_and_a_broken_one_is_not() {
     let daemon = Daemon::with(root, |config| *config = loaded).await;
     let told = std::fs::read_to_string(daemon.path(".onewriter/listening")).unwrap();
     let address = told.trim().split_once("://").unwrap().1.to_owned();
-    let mut client = client(wire_over(TcpStream::connect(address).await.unwrap()).await);
+    let socket = TcpStream::connect(address).await.unwrap();
+    // Else each request waits until the one before is acknowledged.
+    socket.set_nodelay(true).unwrap();
+    let mut client = client(wire_over(socket).await);
     in_time(client.make_directories(mkdir(&["a"]))).await.unwrap();
     assert!(in_time(client.make_directories(mkdir(&["b"]))).await.is_err());
 
@@ -289,11 +292,20 @@ async fn a_policy_is_read_again_at_a_signal_and_a_broken_one_is_not() {
     in_time(async { while client.make_directories(mkdir(&["b"])).await.is_err() {} }).await;
     assert!(in_time(client.make_directories(mkdir(&["a/x"]))).await.is_err());
 
-    std::fs::write(daemon.path(".onewriter/daemon.toml"), "rules = 1").unwrap();
-    kill_process(getpid(), Signal::HUP).unwrap();
-    for _ in 0..100 {
-        in_time(client.make_directories(mkdir(&["b"]))).await.unwrap();
+    let nobody = "listen = [\"127.0.0.1:0\"]\ninsecure-loopback = true\n[[rules]]\nwho = []\n\
+                  paths = [\"c\"]\nmay = [\"write\"]\n";
+    for broken in ["rules = 1", "", nobody] {
+        std::fs::write(&file, broken).unwrap();
+        kill_process(getpid(), Signal::HUP).unwrap();
+        for _ in 0..100 {
+            in_time(client.make_directories(mkdir(&["b"]))).await.unwrap();
+        }
+        assert!(in_time(client.make_directories(mkdir(&["c"]))).await.is_err());
     }
+    // It did not stop listening to signals either.
+    write("c");
+    kill_process(getpid(), Signal::HUP).unwrap();
+    in_time(async { while client.make_directories(mkdir(&["c"])).await.is_err() {} }).await;
 }
 
 #[tokio::test]
