@@ -66,10 +66,10 @@ async fn publish(
     let digest = blake3.map(digest).transpose().map_err(status)?;
     let wanted =
         digest.map(|hash| Wanted { function: Function::Blake3, hash: hash.into(), size: None });
-    if let Some(wanted) = wanted {
-        if let Some(done) = known(&engine, &content, &caller, (&to, umask), wanted).await? {
-            return Ok(done);
-        }
+    if let Some(wanted) = wanted
+        && let Some(done) = known(&engine, &content, &caller, (&to, umask), wanted).await?
+    {
+        return Ok(done);
     }
     let path = to.as_ref().map(|to| to.path.clone()).unwrap_or_default();
     let place = RelPath::parse(&path).unwrap_or_default();

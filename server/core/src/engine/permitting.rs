@@ -172,6 +172,20 @@ impl Engine {
         self.granted(caller, path, rights.turn_to_send(deadline).await).await
     }
 
+    /// A turn to receive what is at `path`, to be held until all of it is sent: what waits for who does
+    /// not read is in memory.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS`.
+    pub async fn turn_to_receive(
+        &self,
+        caller: &Caller,
+        path: &RelPath,
+    ) -> Result<Option<Slot>, Refusal> {
+        let Some((rights, deadline)) = takes_turns(caller) else { return Ok(None) };
+        self.granted(caller, path, rights.turn_to_receive(deadline).await).await
+    }
+
     async fn granted(
         &self,
         caller: &Caller,

@@ -27,8 +27,8 @@ pub const LEAST_QUEUED: usize = 4 << 20;
 /// What one identity may use. `None`: another limit says, or nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests that are served at once, and as many streams of content that come at once. More wait
-    /// for their turn, in the order in which they came.
+    /// Requests that are served at once, and as many streams of content each way. More wait for their
+    /// turn, in the order in which they came.
     pub requests: Option<usize>,
     /// Requests that may wait for their turn.
     pub waiting: Option<usize>,
@@ -73,8 +73,10 @@ pub(super) struct Turnstile {
     requests: usize,
     queued_bytes: usize,
     turns: Arc<Semaphore>,
-    /// For streams of content, which may take as long as their senders like.
-    streams: Arc<Semaphore>,
+    /// For streams of content, which may take as long as their clients like: those that send, and
+    /// those that receive. What one receives another may send on, so neither waits for the other.
+    sending: Arc<Semaphore>,
+    receiving: Arc<Semaphore>,
     waiting: AtomicUsize,
     room: Arc<Semaphore>,
 }
@@ -116,7 +118,8 @@ impl Turnstile {
             requests,
             queued_bytes,
             turns: Arc::new(Semaphore::new(requests)),
-            streams: Arc::new(Semaphore::new(requests)),
+            sending: Arc::new(Semaphore::new(requests)),
+            receiving: Arc::new(Semaphore::new(requests)),
             waiting: AtomicUsize::new(0),
             room: Arc::new(Semaphore::new(queued_bytes)),
         }
@@ -146,9 +149,14 @@ impl Rights {
         self.one_of(&self.turnstile.turns, deadline).await
     }
 
-    /// A turn for a stream of content, beside those of other requests: it may take its time.
+    /// A turn to send content, beside those of other requests.
     pub(crate) async fn turn_to_send(&self, deadline: Instant) -> Result<Slot, NoTurn> {
-        self.one_of(&self.turnstile.streams, deadline).await
+        self.one_of(&self.turnstile.sending, deadline).await
+    }
+
+    /// A turn to receive content, beside those of other requests.
+    pub(crate) async fn turn_to_receive(&self, deadline: Instant) -> Result<Slot, NoTurn> {
+        self.one_of(&self.turnstile.receiving, deadline).await
     }
 
     async fn one_of(&self, turns: &Arc<Semaphore>, deadline: Instant) -> Result<Slot, NoTurn> {

@@ -42,6 +42,8 @@ impl ByteStream for Api {
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
         self.permit(&request, Deed::Read).await?;
+        let caller = caller(&request, "content");
+        let turn = self.engine.turn_to_receive(&caller, &RelPath::ROOT).await.map_err(status)?;
         let deadline = peer::deadline(request.metadata());
         let ReadRequest { resource_name, read_offset, read_limit } = request.into_inner();
         let Resource { digest, compressed } = names::to_read(&resource_name)?;
@@ -60,6 +62,7 @@ impl ByteStream for Api {
         let to = if limit == 0 { blob.size() } else { blob.size().min(from.saturating_add(limit)) };
         let part = Part { blob, at: from, to };
         Ok(Response::new(answers(1, deadline, move |answers| async move {
+            let _turn = turn;
             match compressed {
                 false => send_all(part, &answers).await,
                 true => {
