@@ -14,7 +14,7 @@ use onewriter_proto::{
 use onewriter_store::Function;
 use onewriter_tree::{
     Error, Reason, RelPath, Staged,
-    mutation::{Publish, Source},
+    mutation::{Deed, Publish, Source},
 };
 use tonic::{Request, Status, Streaming};
 
@@ -73,6 +73,8 @@ async fn publish(
     }
     let path = to.as_ref().map(|to| to.path.clone()).unwrap_or_default();
     let place = RelPath::parse(&path).unwrap_or_default();
+    // Asked again when all of it is there; but it would have taken room until then.
+    engine.permit(&caller, Deed::Publish, &place).await.map_err(status)?;
     let _turn = engine.turn_to_send(&caller, &place).await.map_err(status)?;
     if wanted.is_some() {
         let proceed = PublishStreamResponse { step: Some(Out::Proceed(PublishProceed {})) };

@@ -50,6 +50,17 @@ async fn what_no_rule_allows_is_refused_with_its_cure_and_is_on_record() {
 }
 
 #[tokio::test]
+async fn content_for_a_place_that_is_forbidden_is_not_taken_in() {
+    use crate::tests::publishing::{Exchange, begin};
+    let server = server().await;
+    let mut alice = server.mutations("alice").await;
+    let mut stream = Exchange::begin(&mut alice, begin("elsewhere", None)).await;
+    // None of it was sent yet.
+    assert_forbidden(&stream.answer().await.unwrap_err(), "elsewhere");
+    assert_eq!(server.daemon.staging(), 0);
+}
+
+#[tokio::test]
 async fn both_names_of_a_rename_and_of_a_link_count() {
     let server = server().await;
     std::fs::create_dir_all(server.daemon.path("src")).unwrap();
