@@ -3,10 +3,9 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
 };
 
 use hyper::{HeaderMap, header::AUTHORIZATION};
@@ -15,13 +14,10 @@ use onewriter_tree::{Error, Reason};
 use rustix::process::geteuid;
 use tonic::Status;
 
-use crate::{identity::Identity, status::status, tokens::Tokens};
+use crate::{identity::Identity, seldom::Seldom, status::status, tokens::Tokens};
 
 /// What a token comes after; in any case of letters.
 const BEARER: &[u8] = b"bearer ";
-
-/// The log tells of those who are not let in at most so often: they decide how many they are.
-const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// How somebody came, and what that says of him.
 #[derive(Clone, Debug)]
@@ -60,7 +56,7 @@ pub(crate) struct Gate {
     book: Book,
     /// Whether other users of this machine are asked what they may do.
     guards_local: AtomicBool,
-    told: Mutex<Option<Instant>>,
+    told: Seldom,
 }
 
 impl Gate {
@@ -70,7 +66,7 @@ impl Gate {
             tokens: RwLock::default(),
             book: Book::default(),
             guards_local: AtomicBool::default(),
-            told: Mutex::default(),
+            told: Seldom::default(),
         };
         gate.replace(policy, tokens);
         Arc::new(gate)
@@ -132,9 +128,7 @@ impl Gate {
     }
 
     fn unknown(&self, origin: &Origin, why: &'static str) -> Status {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
-            *told = Some(Instant::now());
+        if self.told.may_tell() {
             tracing::warn!(%origin, why, "somebody unknown was not let in");
         }
         let what = format!(

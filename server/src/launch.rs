@@ -23,8 +23,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     config::{Command as Task, Config, Flags, LogFormat},
     daemon::{self, DaemonError},
-    listener::{SOCKET, unix},
-    manager,
+    listener::{SOCKET, tcp, unix},
+    manager, reload,
 };
 
 /// The log of a detached daemon, in `.onewriter/`.
@@ -60,8 +60,7 @@ pub fn main(flags: Flags) -> ExitCode {
         Err(error) => return report(Err(error.into())),
     };
     if flags.check_config {
-        print!("{}", config.shown());
-        return ExitCode::SUCCESS;
+        return report(check(&config).map(|()| print!("{}", config.shown())));
     }
     if flags.detach {
         return report(detach(&config));
@@ -93,6 +92,13 @@ pub fn main(flags: Flags) -> ExitCode {
 }
 
 pub(crate) type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whether the files that the configuration names can be used.
+fn check(config: &Config) -> Result<(), AnyError> {
+    config.network.as_ref().map(tcp::check).transpose()?;
+    reload::tokens(config)?;
+    Ok(())
+}
 
 async fn serve(config: Config, mut socket: Option<UnixListener>) -> Result<(), DaemonError> {
     let deadline = Instant::now() + WAIT_FOR_ROOT;

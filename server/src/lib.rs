@@ -19,6 +19,7 @@ mod peer;
 mod presence;
 mod process;
 mod reload;
+mod seldom;
 mod services;
 mod status;
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod locks;
 mod make;
 mod memory;
 mod power;
+mod remote;
 mod support;
 mod transactions;
 
@@ -27,7 +28,7 @@ type Section = (&'static str, fn(&Setup));
 
 /// Those that make many files come before those that delete many: for minutes, ext4 passes over each
 /// inode that was freed before it takes another.
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     ("make", make::figures),
     ("client", client::figures),
     ("daemon", daemon::figures),
@@ -37,6 +38,7 @@ const SECTIONS: [Section; 9] = [
     ("memory", memory::figures),
     ("transactions", transactions::figures),
     ("account", account::figures),
+    ("remote", remote::figures),
 ];
 
 fn main() -> ExitCode {

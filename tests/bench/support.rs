@@ -32,11 +32,18 @@ pub(crate) struct Root {
 impl Root {
     /// Starts a daemon with this durability.
     pub(crate) fn new(setup: &Setup, durability: &str) -> Self {
+        Self::with_settings(setup, durability, "")
+    }
+
+    /// The same, with `settings` in the daemon's file.
+    pub(crate) fn with_settings(setup: &Setup, durability: &str, settings: &str) -> Self {
         let root = Self {
             dir: tempfile::tempdir().expect("a temp directory"),
             client: setup.bin.join("onewriter"),
         };
         root.onewriter(&["init"]);
+        let file = root.path().join(".onewriter/daemon.toml");
+        std::fs::write(file, settings).expect("settings");
         let daemon = Command::new(setup.bin.join("onewriterd"))
             .args(["--detach", "--idle-timeout", "600", "--durability", durability, "--root"])
             .arg(root.path())

@@ -6,6 +6,8 @@ mod generated;
 mod handover;
 mod manager;
 mod metrics;
+mod package;
+mod settings;
 
 use std::{
     fs,

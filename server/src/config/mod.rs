@@ -146,11 +146,16 @@ impl Config {
     /// What holds now, if that is anything else.
     ///
     /// # Errors
-    /// Those of [`Config::load`].
+    /// Those of [`Config::load`], and [`ConfigError::Network`] where a daemon that listens would have
+    /// no policy any more: an empty file is well-formed, and locks everybody out.
     pub fn reload(&self) -> Result<Self, ConfigError> {
-        match &self.flags {
-            Some(flags) => Self::load(flags),
-            None => Self::of(self.settings.clone()),
+        let again = match &self.flags {
+            Some(flags) => Self::load(flags)?,
+            None => Self::of(self.settings.clone())?,
+        };
+        match (&self.network, &again.network) {
+            (Some(_), None) => Err(ConfigError::Network(network::GONE)),
+            _ => Ok(again),
         }
     }
 

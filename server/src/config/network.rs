@@ -10,6 +10,10 @@ pub(super) const NO_POLICY: &str = "`listen` needs a policy: nobody says what th
      configuration file, as in `who = [\"cert:*\"]`, `paths = [\".\"]`, `may = [\"read\"]`, or \
      `--allow 'cert:*'` to let each of them do everything";
 
+/// What is said of a file that is read again, and is empty or half written.
+pub(super) const GONE: &str = "the daemon listens for other machines, and `listen` is not there any more: the file is gone or not \
+     complete (to listen no more takes a restart)";
+
 /// Where to listen, and what connections keep to.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {

@@ -27,7 +27,7 @@ pub struct RuleEntry {
 pub struct LimitEntry {
     /// As in a rule; each of them for itself.
     pub who: Vec<String>,
-    /// Requests that are served at once.
+    /// Requests that are served at once, and as many streams of content each way.
     pub requests: Option<usize>,
     /// Requests that may wait for their turn.
     pub waiting: Option<usize>,

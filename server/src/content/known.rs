@@ -1,19 +1,11 @@
 //! Content that a request names and does not bring: from the store, or from wherever in the root it
 //! was seen before.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
-};
-
 use onewriter_core::policy::Rights;
 use onewriter_store::{Digest, Function, Store, StoreError};
 use onewriter_tree::{RelPath, Staged, mutation::Deed, open_file};
 
-use super::Content;
-
-/// How many places are remembered; the oldest are forgotten.
-const MAX_PLACES: usize = 16_384;
+use super::{Content, recent::Recent};
 
 /// The content that is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -33,36 +25,18 @@ impl Wanted {
     }
 }
 
-type Name = (Function, [u8; 32]);
-
 /// Where in the root content was put. Only a hint: it may have been changed since.
 #[derive(Debug, Default)]
-pub(crate) struct Places(Mutex<Remembered>);
-
-#[derive(Debug, Default)]
-struct Remembered {
-    paths: HashMap<Name, RelPath>,
-    order: VecDeque<Name>,
-}
+pub(crate) struct Places(Recent<(Function, [u8; 32]), RelPath>);
 
 impl Places {
     fn of(&self, wanted: &Wanted) -> Option<RelPath> {
-        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places.paths.get(&(wanted.function, wanted.hash)).cloned()
+        self.0.get((wanted.function, wanted.hash))
     }
 
     /// Remembers that content was put at `path`.
     pub(crate) fn remember(&self, content: &Wanted, path: RelPath) {
-        let name = (content.function, content.hash);
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if places.paths.insert(name, path).is_none() {
-            places.order.push_back(name);
-        }
-        if places.order.len() > MAX_PLACES
-            && let Some(oldest) = places.order.pop_front()
-        {
-            places.paths.remove(&oldest);
-        }
+        self.0.insert((content.function, content.hash), path);
     }
 }
 

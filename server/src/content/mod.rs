@@ -1,8 +1,10 @@
 //! Content by its digest: the store, opened when it is first needed, and uploads that wait for their
 //! client to come back.
 
+mod digests;
 mod known;
 mod parked;
+mod recent;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +12,7 @@ use onewriter_store::{Digest, Store, StoreError, Upload};
 use onewriter_tree::Tree;
 use tokio::task::spawn_blocking;
 
-use self::known::Places;
+use self::{digests::Digests, known::Places};
 pub(crate) use self::{known::Wanted, parked::Parked};
 
 /// The store of a root.
@@ -23,13 +25,14 @@ pub(crate) struct Content {
     store: Mutex<Option<Store>>,
     pub(crate) parked: Parked,
     pub(crate) places: Places,
+    pub(crate) digests: Digests,
 }
 
 impl Content {
     /// The store of `tree` that holds `max` bytes at most. The caller owns the root.
     pub(crate) fn new(tree: Arc<Tree>, max: u64) -> Arc<Self> {
-        let (parked, places) = (Parked::default(), Places::default());
-        Arc::new(Self { tree, max, store: Mutex::new(None), parked, places })
+        let (parked, places, digests) = Default::default();
+        Arc::new(Self { tree, max, store: Mutex::new(None), parked, places, digests })
     }
 
     /// How many bytes the store may hold.

@@ -23,6 +23,7 @@ use super::{Accept, Host, Patience, Remote};
 use crate::{
     config::Network,
     gate::Origin,
+    seldom::Seldom,
     tls::{self, TlsError},
 };
 
@@ -60,6 +61,7 @@ pub(crate) struct Terms {
     patience: Patience,
     places: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
+    failed: Arc<Seldom>,
 }
 
 impl Terms {
@@ -70,6 +72,7 @@ impl Terms {
             patience: Patience { handshake, keep_alive, idle },
             places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
+            failed: Arc::default(),
         })
     }
 }
@@ -121,6 +124,7 @@ impl Accept for Tcp {
             return Ok(());
         };
         let (host, limit) = (host.clone(), self.terms.patience.handshake);
+        let failed = Arc::clone(&self.terms.failed);
         tokio::spawn(async move {
             let shaken = timeout(limit, tls.accept(socket)).await;
             drop(shaking);
@@ -129,12 +133,18 @@ impl Accept for Tcp {
                     let origin = Origin::Tls(certified(&socket));
                     host.serve_remote(socket, origin, remote);
                 }
+                _ if !failed.may_tell() => {}
                 Ok(Err(error)) => tracing::info!(%address, cause = %error, "TLS failed"),
                 Err(_) => tracing::info!(%address, "TLS took too long"),
             }
         });
         Ok(())
     }
+}
+
+/// Whether the files are of use that TLS needs.
+pub(crate) fn check(network: &Network) -> Result<(), TlsError> {
+    Terms::new(network).map(drop)
 }
 
 /// Listens for other machines, and tells users and scripts where. The caller owns the root.

@@ -9,7 +9,7 @@ use onewriter_proto::{
 };
 use onewriter_store::StoreError;
 use onewriter_tree::{
-    Error, Reason, RelPath,
+    Error, Reason, RelPath, Staged,
     mutation::{Change, Publish, Source, Unchanged},
 };
 use tonic::{Request, Status};
@@ -58,7 +58,7 @@ pub(super) async fn known(
     let publish = publication(nothing())?;
     let path = publish.path.clone();
     if publish.unchanged != Unchanged::Replace {
-        let recognise = Recognise::new(publish, wanted);
+        let recognise = Recognise::new(publish, wanted, Arc::clone(content));
         let changes = engine.run(caller.clone(), Box::new(recognise)).await.map_err(status)?;
         if !changes.is_empty() {
             return Ok(Some(done(content, wanted, changes)));
@@ -67,13 +67,28 @@ pub(super) async fn known(
     let (here, rights) = (Arc::clone(content), caller.rights.clone());
     let staged = blocking(move || here.obtain(&wanted, rights.as_deref())).await;
     let Some(staged) = staged.map_err(|e| status(failed(&path, &e)))? else { return Ok(None) };
-    let publish: Publish = publication(Source::Staged(staged))?;
-    let changes = engine.run(caller.clone(), Box::new(publish)).await.map_err(status)?;
-    Ok(Some(done(content, wanted, changes)))
+    put(engine, content, caller.clone(), (to, umask), staged, wanted).await.map(Some)
+}
+
+/// Puts content at its place that lies in staging, all of it, and is known by its digest.
+pub(super) async fn put(
+    engine: &Engine,
+    content: &Content,
+    caller: Caller,
+    (to, umask): (&Option<Publication>, u32),
+    staged: Staged,
+    found: Wanted,
+) -> Result<MutationResponse, Status> {
+    let on_its_way = content.digests.on_its_way(&staged, found).await;
+    let publish = convert::publication(to.clone(), Source::Staged(staged), umask);
+    let publish: Publish = publish.map_err(status)?;
+    let changes = engine.run(caller, Box::new(publish)).await.map_err(status)?;
+    content.digests.arrived(on_its_way);
+    Ok(done(content, found, changes))
 }
 
 /// The answer of a publish, whose place is remembered.
-pub(super) fn done(content: &Content, found: Wanted, changes: Vec<Change>) -> MutationResponse {
+fn done(content: &Content, found: Wanted, changes: Vec<Change>) -> MutationResponse {
     // Directories that were made on the way come before it.
     let path = changes.last().map(|change| change.path.clone());
     if let Some(path) = path.and_then(|path| RelPath::parse(path.as_bytes()).ok()) {

@@ -14,7 +14,7 @@ use onewriter_proto::{
 use onewriter_store::Function;
 use onewriter_tree::{
     Error, Reason, RelPath, Staged,
-    mutation::{Publish, Source},
+    mutation::{Deed, Publish, Source},
 };
 use tonic::{Request, Status};
 
@@ -22,7 +22,7 @@ use super::{
     Answers, Sender, answers,
     inflow::Inflow,
     messages::Messages,
-    publish_digest::{done, known, nothing},
+    publish_digest::{known, nothing, put},
     send, within,
 };
 use crate::{
@@ -67,21 +67,27 @@ async fn publish(
     let digest = blake3.map(digest).transpose().map_err(status)?;
     let wanted =
         digest.map(|hash| Wanted { function: Function::Blake3, hash: hash.into(), size: None });
-    if let Some(wanted) = wanted {
-        if let Some(done) = known(&engine, &content, &caller, (&to, umask), wanted).await? {
-            return Ok(done);
-        }
+    if let Some(wanted) = wanted
+        && let Some(done) = known(&engine, &content, &caller, (&to, umask), wanted).await?
+    {
+        return Ok(done);
+    }
+    let path = to.as_ref().map(|to| to.path.clone()).unwrap_or_default();
+    let place = RelPath::parse(&path).unwrap_or_default();
+    // Asked again when all of it is there; but it would have taken room until then.
+    engine.permit(&caller, Deed::Publish, &place).await.map_err(status)?;
+    let _turn = engine.turn_to_send(&caller, &place).await.map_err(status)?;
+    if wanted.is_some() {
         let proceed = PublishStreamResponse { step: Some(Out::Proceed(PublishProceed {})) };
         send(answers, proceed).await?;
     }
-    let path = to.as_ref().map(|to| to.path.clone()).unwrap_or_default();
     let staged = receive(&engine, &mut steps, &path, digest, &caller).await?;
+    if let Some(found) = wanted {
+        return put(&engine, &content, caller, (&to, umask), staged, found).await;
+    }
     let publish = publication(to, Source::Staged(staged), umask)?;
     let changes = engine.run(caller, Box::new(publish)).await.map_err(status)?;
-    Ok(match wanted {
-        Some(found) => done(&content, found, changes),
-        None => convert::response(changes),
-    })
+    Ok(convert::response(changes))
 }
 
 fn publication(to: Option<Publication>, source: Source, umask: u32) -> Result<Publish, Status> {

@@ -122,6 +122,7 @@ async fn read(
 ) -> Result<(), Status> {
     let answer = |step| ReadFileResponse { step: Some(step) };
     let path = RelPath::parse(&request.path).map_err(status)?;
+    let _turn = engine.turn_to_receive(&caller, &path).await.map_err(status)?;
     let open = |sight: &Sight<'_>, paths: &[RelPath]| sight.open_file(&paths[0]);
     let (file, found) = engine.look(caller, [path].into(), open).await.map_err(status)?;
     send(&answers, answer(Step::Stat(convert::stat(&found.path.clone(), Some(found))))).await?;

@@ -1,13 +1,14 @@
 //! Content that is known by its digest before it is sent.
 
-use onewriter_store::Digest;
+use std::sync::Arc;
+
 use onewriter_tree::{
     Fault, FileKind, Last, Stat, Tree,
     mutation::{Claim, Effects, Mutation, Publish, Source},
     open_file, stat,
 };
 
-use crate::content::Wanted;
+use crate::content::{Content, Wanted};
 
 /// The part of a publish that can be done without its content: all of it, where the path has that
 /// content already; else nothing, which shows as no change at all.
@@ -16,13 +17,14 @@ use crate::content::Wanted;
 pub(super) struct Recognise {
     publish: Publish,
     wanted: Wanted,
+    content: Arc<Content>,
     is_there: bool,
 }
 
 impl Recognise {
     /// The source of `publish` is not needed.
-    pub(super) fn new(publish: Publish, wanted: Wanted) -> Self {
-        Self { publish, wanted, is_there: false }
+    pub(super) fn new(publish: Publish, wanted: Wanted, content: Arc<Content>) -> Self {
+        Self { publish, wanted, content, is_there: false }
     }
 
     fn has_content(&self, tree: &Tree) -> Result<bool, Fault> {
@@ -41,7 +43,7 @@ impl Recognise {
         }
         // Whatever keeps it from being read is for the publish itself to judge.
         let Ok((file, _)) = open_file(tree, path) else { return Ok(false) };
-        let digest = Digest::of_file(self.wanted.function, &file);
+        let digest = self.content.digests.of_file(self.wanted.function, &file);
         Ok(digest.is_ok_and(|digest| self.wanted.is(&digest)))
     }
 }

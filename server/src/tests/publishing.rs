@@ -9,16 +9,16 @@ use v1::{
 
 use super::*;
 
-fn begin(path: &str, digest: Option<&[u8]>) -> In {
+pub(super) fn begin(path: &str, digest: Option<&[u8]>) -> In {
     let blake3 = digest.map(<[u8]>::to_vec);
     In::Begin(PublishBegin { context: context("stream"), to: to(path), blake3 })
 }
 
-fn chunk(content: impl Into<Vec<u8>>) -> In {
+pub(super) fn chunk(content: impl Into<Vec<u8>>) -> In {
     In::Chunk(content.into().into())
 }
 
-fn finish(size: u64) -> In {
+pub(super) fn finish(size: u64) -> In {
     In::Finish(PublishFinish { size })
 }
 
@@ -27,24 +27,24 @@ fn digest(content: &[u8]) -> Vec<u8> {
 }
 
 /// Both ends of a stream.
-struct Exchange {
+pub(super) struct Exchange {
     steps: mpsc::Sender<PublishStreamRequest>,
     answers: tonic::Streaming<PublishStreamResponse>,
 }
 
 impl Exchange {
-    async fn begin(client: &mut MutationsClient<Wire>, first: In) -> Self {
+    pub(super) async fn begin(client: &mut MutationsClient<Wire>, first: In) -> Self {
         let (steps, stream) = mpsc::channel(4);
         steps.send(PublishStreamRequest { step: Some(first) }).await.unwrap();
         let answers = in_time(client.publish_stream(ReceiverStream::new(stream))).await;
         Self { steps, answers: answers.unwrap().into_inner() }
     }
 
-    async fn send(&self, step: In) {
+    pub(super) async fn send(&self, step: In) {
         in_time(self.steps.send(PublishStreamRequest { step: Some(step) })).await.unwrap();
     }
 
-    async fn answer(&mut self) -> Result<Option<Out>, Status> {
+    pub(super) async fn answer(&mut self) -> Result<Option<Out>, Status> {
         let message = in_time(self.answers.message()).await?;
         Ok(message.and_then(|message| message.step))
     }
@@ -186,6 +186,38 @@ async fn streams_without_meaning_are_refused() {
     assert_eq!(told(&outside.answer().await.unwrap_err(), "path").1, "PATH_PARENT");
     until("staging is empty", || daemon.staging() == 0).await;
     assert!(!daemon.path("f").exists());
+}
+
+#[tokio::test]
+async fn what_was_written_behind_the_daemons_back_is_noticed_though_it_looks_the_same() {
+    use std::os::unix::fs::FileExt as _;
+    let daemon = Daemon::start().await;
+    let mut client = daemon.mutations().await;
+    let content = vec![1; 100_000];
+    let publish = async |client: &mut MutationsClient<Wire>| {
+        let mut stream = Exchange::begin(client, begin("f", Some(&digest(&content)))).await;
+        let answer = stream.answer().await.unwrap();
+        if let Some(Out::Done(done)) = answer {
+            return outcomes(done)[0].1;
+        }
+        stream.send(chunk(content.clone())).await;
+        stream.send(finish(100_000)).await;
+        stream.done().await[0].1
+    };
+    assert_eq!(publish(&mut client).await, Created);
+    // The place where the content was put is one to copy it from; that may not hide the change.
+    for _ in 0..3 {
+        // Twice, so that the digest of what lies there is known.
+        for _ in 0..2 {
+            assert_eq!(publish(&mut client).await, Unchanged);
+        }
+        let file = std::fs::File::options().write(true).open(daemon.path("f")).unwrap();
+        let modified = file.metadata().unwrap().modified().unwrap();
+        file.write_all_at(&[2], 5000).unwrap();
+        file.set_modified(modified).unwrap();
+        assert_eq!(publish(&mut client).await, Replaced);
+        assert_eq!(std::fs::read(daemon.path("f")).unwrap(), content);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Comparing and copying the content of files.
 
-use std::{fs::File, os::unix::fs::FileExt as _};
+use std::{
+    fs::File,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
+};
 
 use rustix::{
     fs::{copy_file_range, ioctl_ficlone},
@@ -14,11 +17,14 @@ const CHUNK: usize = 256 * 1024;
 
 /// Whether two files hold the same bytes. Their positions are left alone.
 pub(crate) fn same(a: &File, b: &File) -> Result<bool, Errno> {
-    let size = a.metadata().and_then(|m| Ok((m.len(), b.metadata()?.len()))).map_err(errno)?;
-    if size.0 != size.1 {
+    let (of_a, of_b) = (a.metadata().map_err(errno)?, b.metadata().map_err(errno)?);
+    if of_a.len() != of_b.len() {
         return Ok(false);
     }
-    let chunk = CHUNK.min(size.0 as usize + 1);
+    if (of_a.dev(), of_a.ino()) == (of_b.dev(), of_b.ino()) {
+        return Ok(true);
+    }
+    let chunk = CHUNK.min(of_a.len() as usize + 1);
     let (mut left, mut right) = (vec![0; chunk], vec![0; chunk]);
     let mut at = 0;
     loop {

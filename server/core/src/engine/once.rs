@@ -124,9 +124,11 @@ impl Engine {
             }
             return Ok(ran);
         }
-        let (key, keep) = (run.key.clone(), ran.clone());
-        self.books(move |books| books.journal.remember(&key.build, &key.key, &keep)).await?;
-        drop(run);
+        let keep = ran.clone();
+        // The lease goes along: where its holder goes away at this moment, the next one is to find what
+        // is about to be written.
+        self.books(move |books| books.journal.remember(&run.key.build, &run.key.key, &keep))
+            .await?;
         Ok(ran)
     }
 

@@ -154,15 +154,59 @@ impl Engine {
         caller: &Caller,
         path: &RelPath,
     ) -> Result<Option<Slot>, Refusal> {
-        let Some(rights) = caller.rights.as_ref().filter(|_| caller.leases.is_empty()) else {
-            return Ok(None);
-        };
-        let deadline = caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT);
-        match turn(rights, deadline, path).await {
+        let Some((rights, deadline)) = takes_turns(caller) else { return Ok(None) };
+        self.granted(caller, path, rights.turn(deadline).await).await
+    }
+
+    /// A turn to send content that is to become `path`, to be held until all of it is there: who
+    /// begins many and goes on with none has only those.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS`.
+    pub async fn turn_to_send(
+        &self,
+        caller: &Caller,
+        path: &RelPath,
+    ) -> Result<Option<Slot>, Refusal> {
+        let Some((rights, deadline)) = takes_turns(caller) else { return Ok(None) };
+        self.granted(caller, path, rights.turn_to_send(deadline).await).await
+    }
+
+    /// A turn to receive what is at `path`, to be held until all of it is sent: what waits for who does
+    /// not read is in memory.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS`.
+    pub async fn turn_to_receive(
+        &self,
+        caller: &Caller,
+        path: &RelPath,
+    ) -> Result<Option<Slot>, Refusal> {
+        let Some((rights, deadline)) = takes_turns(caller) else { return Ok(None) };
+        self.granted(caller, path, rights.turn_to_receive(deadline).await).await
+    }
+
+    async fn granted(
+        &self,
+        caller: &Caller,
+        path: &RelPath,
+        turn: Result<Slot, NoTurn>,
+    ) -> Result<Option<Slot>, Refusal> {
+        match turn {
             Ok(slot) => Ok(Some(slot)),
-            Err(refusal) => Err(self.refused(caller, refusal).await),
+            Err(NoTurn(refused)) => {
+                let refusal = denied(Reason::TooManyRequests, path, refused);
+                Err(self.refused(caller, refusal).await)
+            }
         }
     }
+}
+
+/// Whoever needs turns, and how long he waits: those that have them all may wait for the lease under
+/// which another comes.
+fn takes_turns(caller: &Caller) -> Option<(&Rights, Instant)> {
+    let rights = caller.rights.as_deref().filter(|_| caller.leases.is_empty())?;
+    Some((rights, caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT)))
 }
 
 /// Refuses a mutation whose caller may not do all that it claims.

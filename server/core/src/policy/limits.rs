@@ -27,7 +27,8 @@ pub const LEAST_QUEUED: usize = 4 << 20;
 /// What one identity may use. `None`: another limit says, or nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests that are served at once. More wait for their turn, in the order in which they came.
+    /// Requests that are served at once, and as many streams of content each way. More wait for their
+    /// turn, in the order in which they came.
     pub requests: Option<usize>,
     /// Requests that may wait for their turn.
     pub waiting: Option<usize>,
@@ -72,13 +73,17 @@ pub(super) struct Turnstile {
     requests: usize,
     queued_bytes: usize,
     turns: Arc<Semaphore>,
+    /// For streams of content, which may take as long as their clients like: those that send, and
+    /// those that receive. What one receives another may send on, so neither waits for the other.
+    sending: Arc<Semaphore>,
+    receiving: Arc<Semaphore>,
     waiting: AtomicUsize,
     room: Arc<Semaphore>,
 }
 
 /// A turn; over when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Slot(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
+pub struct Slot(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
 
 /// Room for content that arrived; free again when it is dropped.
 #[derive(Debug)]
@@ -113,6 +118,8 @@ impl Turnstile {
             requests,
             queued_bytes,
             turns: Arc::new(Semaphore::new(requests)),
+            sending: Arc::new(Semaphore::new(requests)),
+            receiving: Arc::new(Semaphore::new(requests)),
             waiting: AtomicUsize::new(0),
             room: Arc::new(Semaphore::new(queued_bytes)),
         }
@@ -139,8 +146,22 @@ const MOST: usize = if Semaphore::MAX_PERMITS < u32::MAX as usize {
 impl Rights {
     /// A turn, when it comes.
     pub(crate) async fn turn(&self, deadline: Instant) -> Result<Slot, NoTurn> {
+        self.one_of(&self.turnstile.turns, deadline).await
+    }
+
+    /// A turn to send content, beside those of other requests.
+    pub(crate) async fn turn_to_send(&self, deadline: Instant) -> Result<Slot, NoTurn> {
+        self.one_of(&self.turnstile.sending, deadline).await
+    }
+
+    /// A turn to receive content, beside those of other requests.
+    pub(crate) async fn turn_to_receive(&self, deadline: Instant) -> Result<Slot, NoTurn> {
+        self.one_of(&self.turnstile.receiving, deadline).await
+    }
+
+    async fn one_of(&self, turns: &Arc<Semaphore>, deadline: Instant) -> Result<Slot, NoTurn> {
         let stile = &self.turnstile;
-        if let Ok(turn) = Arc::clone(&stile.turns).try_acquire_owned() {
+        if let Ok(turn) = Arc::clone(turns).try_acquire_owned() {
             return Ok(Slot(turn));
         }
         let most = self.limits().waiting.unwrap_or(usize::MAX);
@@ -161,7 +182,7 @@ impl Rights {
             let what = format!("{most} requests of {who} wait for their turn already");
             return Err(NoTurn(refused(what, format!("waiting = {most}"))));
         }
-        let turn = Arc::clone(&stile.turns).acquire_owned();
+        let turn = Arc::clone(turns).acquire_owned();
         match tokio::time::timeout_at(deadline.into(), turn).await {
             Ok(turn) => Ok(Slot(turn.expect("it is never closed"))),
             Err(_) => {

@@ -18,14 +18,11 @@ mod tests;
 
 pub use self::{
     kinds::{Kinds, UnknownKind},
-    limits::{LEAST_QUEUED, Limit, Limits, Room},
+    limits::{LEAST_QUEUED, Limit, Limits, Room, Slot},
     quota::Usage,
     rights::{Denial, Rights},
 };
-pub(crate) use self::{
-    limits::{NoTurn, Slot},
-    rights::Refused,
-};
+pub(crate) use self::{limits::NoTurn, rights::Refused};
 
 use std::{
     collections::HashMap,

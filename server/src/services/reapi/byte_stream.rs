@@ -11,8 +11,7 @@ use onewriter_proto::bytestream::{
     WriteResponse, byte_stream_server::ByteStream,
 };
 use onewriter_store::{Blob, StoreError};
-use onewriter_tree::Reason;
-use onewriter_tree::mutation::Deed;
+use onewriter_tree::{Reason, RelPath, mutation::Deed};
 use tokio::task::JoinHandle;
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 
@@ -24,7 +23,8 @@ use super::{
 use crate::{
     content::{Content, Inlet, blocking},
     peer,
-    services::{Answers, Sender, answers, send},
+    services::{Answers, Sender, answers, caller, send},
+    status::status,
 };
 
 /// What may wait for the disk, in bytes, before the network has to wait too.
@@ -42,6 +42,8 @@ impl ByteStream for Api {
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
         self.permit(&request, Deed::Read).await?;
+        let caller = caller(&request, "content");
+        let turn = self.engine.turn_to_receive(&caller, &RelPath::ROOT).await.map_err(status)?;
         let deadline = peer::deadline(request.metadata());
         let ReadRequest { resource_name, read_offset, read_limit } = request.into_inner();
         let Resource { digest, compressed } = names::to_read(&resource_name)?;
@@ -60,6 +62,7 @@ impl ByteStream for Api {
         let to = if limit == 0 { blob.size() } else { blob.size().min(from.saturating_add(limit)) };
         let part = Part { blob, at: from, to };
         Ok(Response::new(answers(1, deadline, move |answers| async move {
+            let _turn = turn;
             match compressed {
                 false => send_all(part, &answers).await,
                 true => {
@@ -75,9 +78,15 @@ impl ByteStream for Api {
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<WriteResponse>, Status> {
         self.permit(&request, Deed::Publish).await?;
+        let caller = caller(&request, "content");
+        let turn = self.engine.turn_to_send(&caller, &RelPath::ROOT).await.map_err(status)?;
         let (content, requests) = (Arc::clone(&self.content), request.into_inner());
         // Beside the request, so that what came is not lost with the connection.
-        let written = tokio::spawn(write(content, requests)).await;
+        let written = tokio::spawn(async move {
+            let _turn = turn;
+            write(content, requests).await
+        });
+        let written = written.await;
         let committed_size = written.unwrap_or_else(|_| Err(Status::internal("it panicked")))?;
         Ok(Response::new(WriteResponse { committed_size }))
     }

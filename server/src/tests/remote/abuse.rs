@@ -4,6 +4,7 @@ use prost::Message as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
+use crate::tests::publishing::{Exchange, begin, chunk, finish};
 
 /// The beginning of HTTP/2, with no settings.
 const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -76,15 +77,51 @@ async fn who_never_reads_is_given_up() {
     socket.write_all(&ask_for_large()).await.unwrap();
     socket.flush().await.unwrap();
     // The answer begins, and nobody reads more of it.
-    let mut seen = vec![0; 4096];
-    let n = in_time(socket.read(&mut seen)).await.unwrap();
-    eprintln!("{n} {:?}", &seen[..n.min(200)]);
-    let n = in_time(socket.read(&mut seen)).await;
-    eprintln!("{n:?} {:?}", String::from_utf8_lossy(&seen[..400]));
     in_time(socket.read_exact(&mut [0; 64 << 10])).await.unwrap();
     server.serves("meanwhile").await;
     // The daemon asks whether it lives, and nobody reads that either.
     until_open(&server, 1).await;
+}
+
+#[tokio::test]
+async fn streams_that_begin_and_do_not_go_on_have_only_so_many_places() {
+    let server = Server::with(|settings| {
+        settings.allow = vec!["*".into()];
+        settings.limits = vec![crate::config::LimitEntry {
+            who: vec!["cert:alice".into()],
+            requests: Some(2),
+            ..crate::config::LimitEntry::default()
+        }];
+    })
+    .await;
+    let mut alice = server.mutations("alice").await;
+    let mut still = Vec::new();
+    for n in 0..100 {
+        let stream = Exchange::begin(&mut alice, begin(&format!("f{n}"), None)).await;
+        stream.send(chunk("x")).await;
+        still.push(stream);
+    }
+    until("two have places", || server.daemon.staging() == 2).await;
+    let first = v1::PublishStreamRequest { step: Some(begin("late", None)) };
+    let mut late = tonic::Request::new(tokio_stream::once(first));
+    late.set_timeout(Duration::from_millis(50));
+    let mut late = in_time(alice.publish_stream(late)).await.unwrap().into_inner();
+    let refused = in_time(late.message()).await.unwrap_err();
+    assert_eq!(
+        told(&refused, "rule"),
+        (Code::ResourceExhausted, "TOO_MANY_REQUESTS".into(), "requests = 2".into())
+    );
+    assert_eq!(server.daemon.staging(), 2);
+    // Her other requests, and anybody else's streams, go on.
+    in_time(alice.make_directories(mkdir(&["d"]))).await.unwrap();
+    let mut bob = server.mutations("bob").await;
+    let mut other = Exchange::begin(&mut bob, begin("other", None)).await;
+    other.send(chunk("x")).await;
+    other.send(finish(1)).await;
+    other.answer().await.unwrap().expect("it is published");
+    // Whoever gives up a place makes room for the next; and nothing stays behind.
+    still.truncate(1);
+    until("only that one is left", || server.daemon.staging() == 1).await;
 }
 
 #[tokio::test]

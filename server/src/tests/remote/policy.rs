@@ -50,6 +50,17 @@ async fn what_no_rule_allows_is_refused_with_its_cure_and_is_on_record() {
 }
 
 #[tokio::test]
+async fn content_for_a_place_that_is_forbidden_is_not_taken_in() {
+    use crate::tests::publishing::{Exchange, begin};
+    let server = server().await;
+    let mut alice = server.mutations("alice").await;
+    let mut stream = Exchange::begin(&mut alice, begin("elsewhere", None)).await;
+    // None of it was sent yet.
+    assert_forbidden(&stream.answer().await.unwrap_err(), "elsewhere");
+    assert_eq!(server.daemon.staging(), 0);
+}
+
+#[tokio::test]
 async fn both_names_of_a_rename_and_of_a_link_count() {
     let server = server().await;
     std::fs::create_dir_all(server.daemon.path("src")).unwrap();
@@ -280,7 +291,10 @@ async fn a_policy_is_read_again_at_a_signal_and_a_broken_one_is_not() {
     let daemon = Daemon::with(root, |config| *config = loaded).await;
     let told = std::fs::read_to_string(daemon.path(".onewriter/listening")).unwrap();
     let address = told.trim().split_once("://").unwrap().1.to_owned();
-    let mut client = client(wire_over(TcpStream::connect(address).await.unwrap()).await);
+    let socket = TcpStream::connect(address).await.unwrap();
+    // Else each request waits until the one before is acknowledged.
+    socket.set_nodelay(true).unwrap();
+    let mut client = client(wire_over(socket).await);
     in_time(client.make_directories(mkdir(&["a"]))).await.unwrap();
     assert!(in_time(client.make_directories(mkdir(&["b"]))).await.is_err());
 
@@ -289,11 +303,20 @@ async fn a_policy_is_read_again_at_a_signal_and_a_broken_one_is_not() {
     in_time(async { while client.make_directories(mkdir(&["b"])).await.is_err() {} }).await;
     assert!(in_time(client.make_directories(mkdir(&["a/x"]))).await.is_err());
 
-    std::fs::write(daemon.path(".onewriter/daemon.toml"), "rules = 1").unwrap();
-    kill_process(getpid(), Signal::HUP).unwrap();
-    for _ in 0..100 {
-        in_time(client.make_directories(mkdir(&["b"]))).await.unwrap();
+    let nobody = "listen = [\"127.0.0.1:0\"]\ninsecure-loopback = true\n[[rules]]\nwho = []\n\
+                  paths = [\"c\"]\nmay = [\"write\"]\n";
+    for broken in ["rules = 1", "", nobody] {
+        std::fs::write(&file, broken).unwrap();
+        kill_process(getpid(), Signal::HUP).unwrap();
+        for _ in 0..100 {
+            in_time(client.make_directories(mkdir(&["b"]))).await.unwrap();
+        }
+        assert!(in_time(client.make_directories(mkdir(&["c"]))).await.is_err());
     }
+    // It did not stop listening to signals either.
+    write("c");
+    kill_process(getpid(), Signal::HUP).unwrap();
+    in_time(async { while client.make_directories(mkdir(&["c"])).await.is_err() {} }).await;
 }
 
 #[tokio::test]

@@ -242,6 +242,38 @@ async fn when_the_runner_goes_away_the_next_one_takes_over() {
     assert_eq!(told(site.once("b", "key").await).exit_code, 0);
 }
 
+#[test]
+fn a_runner_that_goes_away_when_it_has_said_how_it_ended_is_believed() {
+    // One thread for the journal, which is busy.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let site = Site::new();
+        let run = runs(site.once("b", "key").await);
+        let (go_on, busy) = channel::<()>();
+        let occupied = tokio::task::spawn_blocking(move || busy.recv());
+        let mut finish = Box::pin(site.engine.finish(run, 7, Vec::new()));
+        assert!(asked_once(finish.as_mut()).await.is_none(), "it waits for the journal");
+        drop(finish);
+        assert_eq!(site.engine.leases().len(), 1, "nobody else is to run it meanwhile");
+        drop(go_on);
+        assert!(occupied.await.unwrap().is_err(), "it was kept busy until now");
+        assert_eq!(told(site.once("b", "key").await).exit_code, 7);
+    });
+}
+
+/// What a future has to say when it is asked once.
+async fn asked_once<T>(mut future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        std::task::Poll::Ready(done) => std::task::Poll::Ready(Some(done)),
+        std::task::Poll::Pending => std::task::Poll::Ready(None),
+    })
+    .await
+}
+
 #[tokio::test]
 async fn for_good_a_success_counts_and_a_failure_only_for_those_who_wait() {
     let site = Site::new();
