@@ -3,6 +3,7 @@
 //!
 //! `v1` is generated from `onewriter/v1/*.proto`, which are the protocol's documentation.
 
+pub mod address;
 pub mod convert;
 
 /// Version 1 of the protocol, generated from `onewriter/v1/*.proto`.

@@ -5,6 +5,7 @@ pub mod config;
 mod content;
 mod corked;
 pub mod daemon;
+mod external;
 mod gate;
 mod handover;
 mod held;

@@ -290,6 +290,11 @@ pub enum Reason {
     /// The caller asks for too much at a time: too many of its requests wait for their turn, or its turn
     /// did not come in time.
     TooManyRequests = 38,
+    /// The external content store (`--cas`) cannot be reached, broke off, failed, or did not answer in
+    /// time. Nothing is wrong with the request: ask again later.
+    StoreUnavailable = 64,
+    /// The external content store does not do what was asked for, or does not serve this daemon.
+    StoreRefused = 65,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -339,6 +344,8 @@ impl Reason {
             Self::Forbidden => "REASON_FORBIDDEN",
             Self::Quota => "REASON_QUOTA",
             Self::TooManyRequests => "REASON_TOO_MANY_REQUESTS",
+            Self::StoreUnavailable => "REASON_STORE_UNAVAILABLE",
+            Self::StoreRefused => "REASON_STORE_REFUSED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -385,6 +392,8 @@ impl Reason {
             "REASON_FORBIDDEN" => Some(Self::Forbidden),
             "REASON_QUOTA" => Some(Self::Quota),
             "REASON_TOO_MANY_REQUESTS" => Some(Self::TooManyRequests),
+            "REASON_STORE_UNAVAILABLE" => Some(Self::StoreUnavailable),
+            "REASON_STORE_REFUSED" => Some(Self::StoreRefused),
             _ => None,
         }
     }

@@ -20,12 +20,11 @@ use tonic::{Request, Status, Streaming};
 
 use super::{
     Answers, Sender, answers,
-    inflow::Inflow,
     publish_digest::{done, known, nothing},
     send, within,
 };
 use crate::{
-    content::{Content, Wanted},
+    content::{Content, Inflow, Wanted},
     peer::Terms,
     status::status,
 };
@@ -63,9 +62,7 @@ async fn publish(
     let Terms { caller, umask, .. } = Terms::of(&request, context);
     // Checked before any content is sent.
     publication(to.clone(), nothing(), umask)?;
-    let digest = blake3.map(digest).transpose().map_err(status)?;
-    let wanted =
-        digest.map(|hash| Wanted { function: Function::Blake3, hash: hash.into(), size: None });
+    let wanted = blake3.map(wanted).transpose().map_err(status)?;
     if let Some(wanted) = wanted {
         if let Some(done) = known(&engine, &content, &caller, (&to, umask), wanted).await? {
             return Ok(done);
@@ -74,7 +71,7 @@ async fn publish(
         send(answers, proceed).await?;
     }
     let path = to.as_ref().map(|to| to.path.clone()).unwrap_or_default();
-    let staged = receive(&engine, &mut steps, &path, digest, &caller).await?;
+    let staged = receive(&engine, &mut steps, &path, wanted, &caller).await?;
     let publish = publication(to, Source::Staged(staged), umask)?;
     let changes = engine.run(caller, Box::new(publish)).await.map_err(status)?;
     Ok(match wanted {
@@ -92,12 +89,12 @@ async fn receive(
     engine: &Engine,
     steps: &mut Streaming<PublishStreamRequest>,
     path: &[u8],
-    digest: Option<blake3::Hash>,
+    wanted: Option<Wanted>,
     caller: &Caller,
 ) -> Result<Staged, Status> {
     let fail = |errno| status(Error::io(path, "cannot write its content into staging", errno));
     let staged = engine.tree().staging().create_own().map_err(fail)?;
-    let mut inflow = Inflow::new(&staged, digest.is_some()).map_err(fail)?;
+    let mut inflow = Inflow::new(&staged, wanted.map(|wanted| wanted.function)).map_err(fail)?;
     let mut usage = caller.rights.as_ref().map(Rights::usage);
     let place = RelPath::parse(path).unwrap_or_default();
     let PublishFinish { size: announced } = loop {
@@ -131,7 +128,7 @@ async fn receive(
             format!("{size} bytes arrived, {announced} were announced; nothing was published");
         return Err(mismatch(why));
     }
-    if digest.is_some_and(|digest| digest != found) {
+    if wanted.zip(found).is_some_and(|(wanted, found)| !wanted.is(&found)) {
         let why = "the content that arrived does not have the digest that was announced; nothing \
                    was published";
         return Err(mismatch(why.to_owned()));
@@ -159,8 +156,8 @@ async fn next(
     }
 }
 
-fn digest(bytes: Vec<u8>) -> Result<blake3::Hash, Error> {
-    let bytes: [u8; 32] =
-        bytes.try_into().map_err(|_| convert::bad("blake3", "a BLAKE3 digest has 32 bytes"))?;
-    Ok(blake3::Hash::from_bytes(bytes))
+fn wanted(blake3: Vec<u8>) -> Result<Wanted, Error> {
+    let hash = <[u8; 32]>::try_from(blake3);
+    let hash = hash.map_err(|_| convert::bad("blake3", "a BLAKE3 digest has 32 bytes"))?;
+    Ok(Wanted { function: Function::Blake3, hash, size: None })
 }
