@@ -29,13 +29,15 @@ use crate::services::Answers;
 pub(super) struct Take {
     pub(super) pieces: Vec<&'static [u8]>,
     pub(super) then: Then,
+    /// Whether it leaves out of the one piece what it is asked to.
+    minds_offset: bool,
 }
 
 /// How it goes on behind the last piece.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Then {
     End,
-    /// The connection is gone.
+    /// The connection is gone, and with it perhaps what was sent before.
     Cut,
     /// Nothing comes any more.
     Silence,
@@ -43,8 +45,18 @@ pub(super) enum Then {
 }
 
 impl Take {
+    /// Sends these, whatever was asked for.
+    pub(super) fn pieces(pieces: &[&'static [u8]], then: Then) -> Self {
+        Self { pieces: pieces.to_vec(), then, minds_offset: false }
+    }
+
     pub(super) fn all(content: &'static [u8]) -> Self {
-        Self { pieces: vec![content], then: Then::End }
+        Self::pieces(&[content], Then::End)
+    }
+
+    /// Sends what is asked for of this beginning of a content.
+    pub(super) fn up_to(beginning: &'static [u8], then: Then) -> Self {
+        Self { pieces: vec![beginning], then, minds_offset: true }
     }
 }
 
@@ -174,7 +186,11 @@ impl ByteStream for Fake {
         self.script.reads.lock().unwrap().push((resource_name, read_offset));
         self.answers().await?;
         let take = self.script.takes.lock().unwrap().pop_front();
-        let Take { pieces, then } = take.ok_or_else(|| Status::not_found("nothing"))?;
+        let Take { mut pieces, then, minds_offset } =
+            take.ok_or_else(|| Status::not_found("nothing"))?;
+        if minds_offset {
+            pieces[0] = &pieces[0][usize::try_from(read_offset).unwrap()..];
+        }
         let (to, from) = tokio::sync::mpsc::channel(1);
         let script = Arc::clone(&self.script);
         tokio::spawn(async move {
@@ -186,9 +202,6 @@ impl ByteStream for Fake {
                 Then::Say(code) => drop(to.send(Err(Status::new(code, "as was told"))).await),
                 Then::Silence => to.closed().await,
                 Then::Cut => {
-                    // What was sent is to arrive, so that the cut is one in the middle.
-                    let _ = to.reserve().await;
-                    tokio::time::sleep(Duration::from_millis(20)).await;
                     script.cut.notify_waiters();
                     to.closed().await;
                 }
