@@ -1,6 +1,7 @@
 //! Clients of a daemon that is reached over TCP: they have no build root of their own, and it opens
 //! none of their files.
 
+mod store;
 mod tls;
 
 use std::{fs, os::unix::fs::PermissionsExt as _};

@@ -967,8 +967,10 @@ pub mod mutations_client {
         /// Publishes content that is named and not sent: content that the path has already (UNCHANGED), that
         /// the store has, or that another path of the root has had and still has (a copy, which shares its
         /// blocks where the filesystem can). What else is there has to be uploaded first: see
-        /// build/bazel/remote/execution/v2/remote_execution.proto.
-        /// FAILED_PRECONDITION MISSING_BLOB; INVALID_ARGUMENT BAD_REQUEST; ALREADY_EXISTS EXISTS
+        /// build/bazel/remote/execution/v2/remote_execution.proto. An external store is asked last, and its
+        /// content is published only if it has that digest.
+        /// FAILED_PRECONDITION MISSING_BLOB, STORE_REFUSED; INVALID_ARGUMENT BAD_REQUEST;
+        /// ALREADY_EXISTS EXISTS; UNAVAILABLE STORE_UNAVAILABLE; DATA_LOSS CONTENT_MISMATCH (of the store)
         pub async fn publish_digest(
             &mut self,
             request: impl tonic::IntoRequest<super::PublishDigestRequest>,
@@ -1243,8 +1245,10 @@ pub mod mutations_server {
         /// Publishes content that is named and not sent: content that the path has already (UNCHANGED), that
         /// the store has, or that another path of the root has had and still has (a copy, which shares its
         /// blocks where the filesystem can). What else is there has to be uploaded first: see
-        /// build/bazel/remote/execution/v2/remote_execution.proto.
-        /// FAILED_PRECONDITION MISSING_BLOB; INVALID_ARGUMENT BAD_REQUEST; ALREADY_EXISTS EXISTS
+        /// build/bazel/remote/execution/v2/remote_execution.proto. An external store is asked last, and its
+        /// content is published only if it has that digest.
+        /// FAILED_PRECONDITION MISSING_BLOB, STORE_REFUSED; INVALID_ARGUMENT BAD_REQUEST;
+        /// ALREADY_EXISTS EXISTS; UNAVAILABLE STORE_UNAVAILABLE; DATA_LOSS CONTENT_MISMATCH (of the store)
         async fn publish_digest(
             &self,
             request: tonic::Request<super::PublishDigestRequest>,

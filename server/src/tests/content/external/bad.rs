@@ -66,7 +66,10 @@ async fn content_that_is_broken_off_goes_on_where_it_was() {
             store.will(Take::pieces(&[], then));
         }
         let refused = publish(&daemon, "f", b"CONTENT").await.unwrap_err();
-        assert_eq!(told(&refused, "path"), (Code::Unavailable, "STORE_UNAVAILABLE".into(), "f".into()));
+        assert_eq!(
+            told(&refused, "path"),
+            (Code::Unavailable, "STORE_UNAVAILABLE".into(), "f".into())
+        );
     }
     is_well(daemon).await;
 }
