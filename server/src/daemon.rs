@@ -29,6 +29,7 @@ use crate::{
         unix,
     },
     manager, metrics, reload, services,
+    spans::Spans,
     tls::TlsError,
     tokens::TokensError,
 };
@@ -95,6 +96,9 @@ pub enum DaemonError {
     /// It cannot be known who the external store is, or the store cannot know the daemon.
     #[error("cannot use the external content store")]
     Store(#[from] TlsError),
+    /// It cannot be known who the collector is.
+    #[error("cannot use the collector of spans")]
+    Collector(#[source] TlsError),
 }
 
 /// Serves the root until `shutdown` ends, a client asks for the end, nobody has come for the idle
@@ -137,6 +141,8 @@ pub(crate) async fn run_with(
     let meters = figures.as_ref().map(metrics::Endpoint::meters);
     let gate = Gate::new(config.policy()?, reload::tokens(&config)?);
     let backing = backing(&config, &tree)?;
+    let spans = config.collector.as_ref().map(Spans::to).transpose();
+    let spans = spans.map_err(DaemonError::Collector)?;
     let network = tcp::listen(config.network.as_ref(), &tree).await?;
     let reloads = reload::at_each_hangup(&config, &gate);
     let listening = |source| DaemonError::Listen { path: state.join(SOCKET), source };
@@ -153,11 +159,11 @@ pub(crate) async fn run_with(
     watch_over(&engine, &lifecycle);
 
     if let Some(figures) = figures {
-        figures.serve(&engine, &lifecycle);
+        figures.serve(&engine, &lifecycle, spans.clone());
     }
     let content = Content::new(Arc::clone(&tree), backing);
     let routes = services::routes(&engine, &lifecycle, &content);
-    let host = Host::new(routes, &lifecycle, &gate, meters);
+    let host = Host::new(routes, &lifecycle, &gate, meters, spans.clone());
     let mut others = JoinSet::new();
     for socket in network {
         let host = host.clone();
@@ -191,6 +197,9 @@ pub(crate) async fn run_with(
         unix::unbind(&tree, SOCKET);
     }
     let drained = wind_up(engine, &lifecycle, config.drain_timeout).await;
+    if let Some(spans) = &spans {
+        spans.flush(GOODBYE).await;
+    }
     if drained {
         drop(owned);
     } else {

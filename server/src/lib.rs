@@ -1,6 +1,7 @@
 //! The daemon: gRPC services around the core, listeners, lifecycle.
 
 pub mod certs;
+mod channel;
 pub mod config;
 mod content;
 mod corked;
@@ -21,6 +22,7 @@ mod presence;
 mod process;
 mod reload;
 mod services;
+mod spans;
 mod status;
 #[cfg(test)]
 mod tests;

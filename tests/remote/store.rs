@@ -93,7 +93,7 @@ fn a_store_that_is_not_trusted_or_does_not_trust_is_named() {
 fn a_daemon_that_cannot_know_its_store_does_not_start() {
     let root = Root::new();
     for (settings, named) in [
-        ("cas = \"grpc://192.0.2.1:1\"", "grpc:// is for this machine only"),
+        ("cas = \"grpc://192.0.2.1:1\"", "which is for this machine only"),
         ("cas = \"grpcs://localhost:1\"\ncas-tls-ca = \"missing.pem\"", "missing.pem"),
         ("cas = \"grpc://localhost:1\"\ncas-token-file = \"missing\"", "missing"),
     ] {

@@ -6,7 +6,9 @@
 mod error;
 mod file;
 mod network;
+mod otlp;
 mod policy;
+mod server_at;
 mod settings;
 mod size;
 mod store;
@@ -25,12 +27,15 @@ use onewriter_tree::path::STATE_DIR;
 
 pub use self::{
     error::ConfigError,
+    otlp::OtlpUrl,
     policy::{LimitEntry, RuleEntry},
     settings::{LogFormat, Settings},
     size::Size,
     store_url::StoreUrl,
 };
-pub(crate) use self::{network::Network, store::StoreSettings};
+pub(crate) use self::{
+    network::Network, otlp::Collector, server_at::ServerAt, store::StoreSettings,
+};
 use crate::certs::Certs;
 
 /// The configuration file in `.onewriter/`, which is read where no other is named. (The client's
@@ -105,6 +110,8 @@ pub struct Config {
     pub cas_size: u64,
     /// Who keeps it instead of the daemon.
     pub(crate) store: Option<StoreSettings>,
+    /// Where spans go.
+    pub(crate) collector: Option<Collector>,
     /// Where figures are served, as `HOST:PORT`.
     pub metrics: Option<String>,
     /// What a line of the log is.
@@ -175,6 +182,7 @@ impl Config {
         let root = settings.root.clone().ok_or(ConfigError::NoRoot)?;
         let network = Network::of(&settings)?;
         let store = StoreSettings::of(&settings)?;
+        let collector = Collector::of(&settings)?;
         let policy = policy::policy(&settings)?;
         if network.is_some() && policy.rules.is_empty() {
             return Err(ConfigError::Network(network::NO_POLICY));
@@ -189,6 +197,7 @@ impl Config {
             drain_timeout: settings.drain_timeout.unwrap_or(10),
             cas_size: settings.cas_size.map_or(CAS_SIZE, |size| size.0),
             store,
+            collector,
             metrics: settings.metrics.clone(),
             log_format: settings.log_format.unwrap_or_default(),
             network,

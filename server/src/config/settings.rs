@@ -10,7 +10,7 @@ use onewriter_core::Durability;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Size, StoreUrl,
+    OtlpUrl, Size, StoreUrl,
     policy::{LimitEntry, RuleEntry},
 };
 
@@ -76,6 +76,15 @@ pub struct Settings {
     /// one that only the right machines reach, as in 127.0.0.1:9467
     #[arg(long, value_name = "HOST:PORT", env = "ONEWRITER_METRICS")]
     pub metrics: Option<String>,
+
+    /// Tell this collector of OpenTelemetry (OTLP by gRPC, port 4317 mostly) of every request, in a span:
+    /// https://HOST:PORT, or http:// for one on this machine
+    #[arg(long, value_name = "URL", env = "ONEWRITER_OTLP")]
+    pub otlp: Option<OtlpUrl>,
+
+    /// Whom to trust as that collector: authorities (PEM) [default: the system's]
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_OTLP_TLS_CA")]
+    pub otlp_tls_ca: Option<PathBuf>,
 
     /// What a line of the log is [default: text]
     #[arg(long, value_enum, env = "ONEWRITER_LOG_FORMAT")]
@@ -206,6 +215,8 @@ impl Settings {
             cas_token_file: self.cas_token_file.or(others.cas_token_file),
             cas_timeout: self.cas_timeout.or(others.cas_timeout),
             metrics: self.metrics.or(others.metrics),
+            otlp: self.otlp.or(others.otlp),
+            otlp_tls_ca: self.otlp_tls_ca.or(others.otlp_tls_ca),
             log_format: self.log_format.or(others.log_format),
             listen: first(self.listen, others.listen),
             tls_cert: self.tls_cert.or(others.tls_cert),
@@ -237,10 +248,10 @@ impl Settings {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let Self { root, state, tls_cert, tls_key, tls_client_ca, tokens, .. } = self;
-        let Self { cas_tls_ca, cas_tls_cert, cas_tls_key, cas_token_file, .. } = self;
+        let Self { cas_tls_ca, cas_tls_cert, cas_tls_key, cas_token_file, otlp_tls_ca, .. } = self;
         let paths = [root, state, tls_cert, tls_key, tls_client_ca, tokens];
-        let of_store = [cas_tls_ca, cas_tls_cert, cas_tls_key, cas_token_file];
-        paths.into_iter().chain(of_store).flatten()
+        let of_others = [cas_tls_ca, cas_tls_cert, cas_tls_key, cas_token_file, otlp_tls_ca];
+        paths.into_iter().chain(of_others).flatten()
     }
 }
 

@@ -40,7 +40,7 @@ impl StoreSettings {
         if certificate.is_some() != key.is_some() {
             return refuse("`cas-tls-cert` and `cas-tls-key` go together");
         }
-        if !url.tls() && [ca, certificate, key].into_iter().any(Option::is_some) {
+        if !url.at().tls && [ca, certificate, key].into_iter().any(Option::is_some) {
             return refuse("`cas-tls-…` needs TLS: write `cas` with grpcs://");
         }
         let patience = match settings.cas_timeout.unwrap_or(PATIENCE) {

@@ -2,18 +2,15 @@
 
 use std::{fmt, str::FromStr};
 
-use onewriter_proto::address;
-use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
+
+use super::server_at::ServerAt;
 
 /// `grpcs://HOST:PORT[/INSTANCE]`, or `grpc://` on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StoreUrl {
-    tls: bool,
-    /// A name, or a number without brackets.
-    host: String,
-    port: u16,
+    at: ServerAt,
     instance: String,
 }
 
@@ -34,27 +31,8 @@ const RESERVED: [&str; 9] = [
 ];
 
 impl StoreUrl {
-    /// Whether what is said is encrypted, and the store shows a certificate.
-    pub(crate) fn tls(&self) -> bool {
-        self.tls
-    }
-
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// As HTTP has it.
-    pub(crate) fn authority(&self) -> String {
-        address::authority(&self.host, self.port)
-    }
-
-    /// What the store's certificate is to be for.
-    pub(crate) fn server_name(&self) -> ServerName<'static> {
-        ServerName::try_from(self.host.clone()).expect("it was one when it was parsed")
+    pub(crate) fn at(&self) -> &ServerAt {
+        &self.at
     }
 
     /// The store's own division that is meant; empty where it has none.
@@ -69,7 +47,7 @@ impl FromStr for StoreUrl {
     fn from_str(text: &str) -> Result<Self, String> {
         let refuse = |why: &str| {
             Err(format!(
-                "a store's address is grpcs://HOST:PORT or grpcs://HOST:PORT/INSTANCE: {why}"
+                "a store's address is grpcs://HOST:PORT or grpcs://HOST:PORT/INSTANCE, on this machine also grpc://: {why}"
             ))
         };
         let (rest, tls) = match (text.strip_prefix("grpcs://"), text.strip_prefix("grpc://")) {
@@ -85,27 +63,17 @@ impl FromStr for StoreUrl {
         {
             return refuse(&format!("'{instance}' cannot be an instance"));
         }
-        let (host, port) = match address::host_and_port(place) {
-            Ok(found) => found,
-            Err(why) => return refuse(&format!("'{text}' {why}")),
-        };
-        if ServerName::try_from(host).is_err() {
-            return refuse(&format!("'{host}' is no name of a host"));
+        match ServerAt::parse(place, tls) {
+            Ok(at) => Ok(Self { at, instance: instance.to_owned() }),
+            Err(why) => refuse(&why),
         }
-        if !tls && !address::is_loopback(host) {
-            return refuse(&format!(
-                "'{text}' would go over the network without TLS; grpc:// is for this machine only \
-                 (127.0.0.1, [::1], localhost)"
-            ));
-        }
-        Ok(Self { tls, host: host.to_owned(), port, instance: instance.to_owned() })
     }
 }
 
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "grpcs" } else { "grpc" };
-        write!(f, "{scheme}://{}", self.authority())?;
+        let scheme = if self.at.tls { "grpcs" } else { "grpc" };
+        write!(f, "{scheme}://{}", self.at)?;
         if self.instance.is_empty() { Ok(()) } else { write!(f, "/{}", self.instance) }
     }
 }
@@ -140,7 +108,7 @@ mod tests {
             ("grpc://[::1]:8980", "[::1]:8980", ""),
         ] {
             let url: StoreUrl = text.parse().unwrap();
-            assert_eq!((&*url.authority(), url.instance()), (authority, instance));
+            assert_eq!((&*url.at().to_string(), url.instance()), (authority, instance));
             assert_eq!(url.to_string(), text.trim_end_matches('/'));
         }
     }

@@ -157,7 +157,7 @@ fn an_external_store_is_told_whole_and_without_contradiction() {
     }
     match with("\ncas = \"grpc://cas.example:9092\"") {
         Err(ConfigError::Parse { line: 2, what, .. }) => {
-            assert!(what.contains("grpc://"), "{what}")
+            assert!(what.contains("without TLS"), "{what}")
         }
         other => panic!("{other:?}"),
     }

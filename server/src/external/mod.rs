@@ -7,11 +7,11 @@
 
 mod abilities;
 mod asking;
-mod connection;
 mod fault;
 mod fetch;
 
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -39,9 +39,10 @@ pub(crate) use self::{
     fault::StoreFault,
 };
 use crate::{
+    channel::channel,
     config::{StoreSettings, StoreUrl},
     services::MAX_BLOB_MESSAGE,
-    tls::TlsError,
+    tls::{self, TlsError},
 };
 
 /// How much longer than we the store may think that it is waited for, so that it is we who say so.
@@ -67,10 +68,10 @@ impl External {
     /// # Errors
     /// [`TlsError`], where a file that they name cannot be used.
     pub(crate) fn new(settings: &StoreSettings) -> Result<Arc<Self>, TlsError> {
-        let token = settings.token.as_deref().map(connection::token).transpose()?;
+        let token = settings.token.as_deref().map(token).transpose()?;
         Ok(Arc::new(Self {
             url: settings.url.clone(),
-            channel: connection::channel(settings)?,
+            channel: channel(settings.url.at(), &settings.tls, settings.patience)?,
             token,
             patience: settings.patience,
             abilities: Mutex::default(),
@@ -231,4 +232,15 @@ impl External {
         }
         fault
     }
+}
+
+/// The `authorization` that shows the token in `file`.
+fn token(file: &Path) -> Result<MetadataValue<Ascii>, TlsError> {
+    tls::check_private(file)?;
+    let token = tls::read(file)?;
+    let shown = [b"Bearer ", token.trim_ascii()].concat();
+    let shown = MetadataValue::try_from(&*shown).ok().filter(|_| !token.trim_ascii().is_empty());
+    let mut shown = shown.ok_or_else(|| TlsError::Token { file: file.to_owned() })?;
+    shown.set_sensitive(true);
+    Ok(shown)
 }

@@ -50,6 +50,11 @@ impl Sources {
         for (method, times) in self.meters.read() {
             family.durations(&[("method", method)], &times);
         }
+        let (sent, lost) = self.spans.as_ref().map_or((0, 0), |spans| spans.counts());
+        page.counter("onewriter_spans_sent_total", "Spans that the collector has taken")
+            .is(sent as f64);
+        let help = "Spans that are lost: the collector did not take them, or they were too many";
+        page.counter("onewriter_spans_lost_total", help).is(lost as f64);
     }
 }
 

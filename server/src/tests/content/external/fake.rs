@@ -7,7 +7,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper::{server::conn::http2, service::service_fn};
 use onewriter_proto::{
     bytestream::{
         QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, ReadResponse,
@@ -98,13 +97,8 @@ impl Fake {
     async fn serve(self, socket: tokio::net::TcpStream) {
         let routes = Routes::new(ByteStreamServer::new(self.clone()))
             .add_service(CapabilitiesServer::new(self.clone()));
-        let service = service_fn(move |request| {
-            let mut routes = routes.clone();
-            async move { routes.call(request).await }
-        });
-        let builder = http2::Builder::new(TokioExecutor::new());
         tokio::select! {
-            _ = builder.serve_connection(TokioIo::new(socket), service) => {}
+            () = serving::serve(socket, routes) => {}
             () = self.script.cut.notified() => {}
         }
     }

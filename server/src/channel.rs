@@ -1,6 +1,6 @@
-//! The connection to a store.
+//! Connections to other servers that the daemon is a client of.
 
-use std::{io, path::Path, pin::Pin, task, time::Duration};
+use std::{io, pin::Pin, task, time::Duration};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
@@ -12,38 +12,40 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tonic::{
     codegen::Service,
-    metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
 
 use crate::{
-    config::{StoreSettings, StoreUrl},
-    tls::{self, TlsError},
+    config::ServerAt,
+    tls::{self, PeerFiles, TlsError},
 };
 
 /// How long a connection may take to be made, at most.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How often a store that is being asked has to show that its machine is still there.
+/// How often a server that is being asked has to show that its machine is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Flow control windows, in bytes. They bound what the daemon holds of the store's answers.
+/// Flow control windows, in bytes. They bound what the daemon holds of a server's answers.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
 
-/// What the daemon calls itself in the store's log.
+/// What the daemon calls itself in a server's log.
 const AGENT: &str = concat!("onewriterd/", env!("CARGO_PKG_VERSION"));
 
-/// Connects when it is used, and again when it broke.
-pub(super) fn channel(settings: &StoreSettings) -> Result<Channel, TlsError> {
-    let connector = Connector::new(settings)?;
-    let StoreSettings { url, patience, .. } = settings;
-    let scheme = if url.tls() { "https" } else { "http" };
-    let endpoint = Endpoint::from_shared(format!("{scheme}://{}", url.authority()));
+/// Connects when it is used, for `patience` at most, and again when it broke.
+pub(crate) fn channel(
+    at: &ServerAt,
+    files: &PeerFiles,
+    patience: Duration,
+) -> Result<Channel, TlsError> {
+    let connector = Connector::new(at, files)?;
+    let scheme = if at.tls { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{at}"));
     let endpoint = endpoint.and_then(|endpoint| endpoint.user_agent(AGENT));
     let endpoint = endpoint.expect("a parsed address is one of HTTP");
     Ok(endpoint
-        .connect_timeout(CONNECT.min(*patience))
+        .connect_timeout(CONNECT.min(patience))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE)
@@ -51,31 +53,19 @@ pub(super) fn channel(settings: &StoreSettings) -> Result<Channel, TlsError> {
         .connect_with_connector_lazy(connector))
 }
 
-/// The `authorization` that shows the token in `file`.
-pub(super) fn token(file: &Path) -> Result<MetadataValue<Ascii>, TlsError> {
-    tls::check_private(file)?;
-    let token = tls::read(file)?;
-    let shown = [b"Bearer ", token.trim_ascii()].concat();
-    let shown = MetadataValue::try_from(&*shown).ok().filter(|_| !token.trim_ascii().is_empty());
-    let mut shown = shown.ok_or_else(|| TlsError::Token { file: file.to_owned() })?;
-    shown.set_sensitive(true);
-    Ok(shown)
-}
-
-/// Makes connections to one store.
+/// Makes connections to one server.
 struct Connector {
-    url: StoreUrl,
+    at: ServerAt,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
 impl Connector {
-    fn new(settings: &StoreSettings) -> Result<Self, TlsError> {
-        let url = settings.url.clone();
-        let tls = match url.tls() {
-            true => Some((tls::connector(&settings.tls)?, url.server_name())),
+    fn new(at: &ServerAt, files: &PeerFiles) -> Result<Self, TlsError> {
+        let tls = match at.tls {
+            true => Some((tls::connector(files)?, at.server_name())),
             false => None,
         };
-        Ok(Self { url, tls })
+        Ok(Self { at: at.clone(), tls })
     }
 }
 
@@ -97,9 +87,9 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Connecting {
-        let (url, tls) = (self.url.clone(), self.tls.clone());
+        let (at, tls) = (self.at.clone(), self.tls.clone());
         Box::pin(async move {
-            let socket = TcpStream::connect((url.host(), url.port())).await?;
+            let socket = TcpStream::connect((&*at.host, at.port)).await?;
             socket.set_nodelay(true)?;
             let line: Box<dyn Line> = match tls {
                 None => Box::new(socket),
