@@ -143,6 +143,7 @@ pub(crate) async fn run_with(
     let backing = backing(&config, &tree)?;
     let spans = config.collector.as_ref().map(Spans::to).transpose();
     let spans = spans.map_err(DaemonError::Collector)?;
+    let others = metrics::Others { spans: spans.clone(), store: backing.external() };
     let network = tcp::listen(config.network.as_ref(), &tree).await?;
     let reloads = reload::at_each_hangup(&config, &gate);
     let listening = |source| DaemonError::Listen { path: state.join(SOCKET), source };
@@ -159,7 +160,7 @@ pub(crate) async fn run_with(
     watch_over(&engine, &lifecycle);
 
     if let Some(figures) = figures {
-        figures.serve(&engine, &lifecycle, spans.clone());
+        figures.serve(&engine, &lifecycle, others);
     }
     let content = Content::new(Arc::clone(&tree), backing);
     let routes = services::routes(&engine, &lifecycle, &content);

@@ -6,6 +6,7 @@ mod generated;
 mod handover;
 mod manager;
 mod metrics;
+mod spans;
 
 use std::{
     fs,

@@ -38,6 +38,16 @@ pub(crate) enum Backing {
     External(Arc<External>),
 }
 
+impl Backing {
+    /// The store, if it is somebody else's.
+    pub(crate) fn external(&self) -> Option<Arc<External>> {
+        match self {
+            Self::Own(_) => None,
+            Self::External(store) => Some(Arc::clone(store)),
+        }
+    }
+}
+
 impl Content {
     /// That of `tree`, which the caller owns, and of the store.
     pub(crate) fn new(tree: Arc<Tree>, store: Backing) -> Arc<Self> {

@@ -1,6 +1,6 @@
 //! What goes wrong with a store, as those are told who need it.
 
-use std::{error::Error as _, fmt, time::Duration};
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
 
 use onewriter_store::Digest;
 use onewriter_tree::{Error, Reason};
@@ -12,7 +12,7 @@ use crate::config::StoreUrl;
 /// Why a store did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) struct StoreFault {
-    url: StoreUrl,
+    url: Arc<StoreUrl>,
     kind: Kind,
 }
 
@@ -79,7 +79,7 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 impl StoreFault {
-    pub(super) fn new(url: StoreUrl, kind: Kind) -> Self {
+    pub(super) fn new(url: Arc<StoreUrl>, kind: Kind) -> Self {
         Self { url, kind }
     }
 

@@ -14,7 +14,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -51,7 +51,7 @@ const SLACK: Duration = Duration::from_secs(1);
 /// The store.
 #[derive(Debug)]
 pub(crate) struct External {
-    url: StoreUrl,
+    url: Arc<StoreUrl>,
     channel: Channel,
     token: Option<MetadataValue<Ascii>>,
     /// How long it may be silent.
@@ -60,6 +60,7 @@ pub(crate) struct External {
     abilities: Mutex<Option<Arc<Abilities>>>,
     /// Whether the log says last that it cannot be used.
     is_down: AtomicBool,
+    faults: AtomicU64,
 }
 
 impl External {
@@ -70,12 +71,13 @@ impl External {
     pub(crate) fn new(settings: &StoreSettings) -> Result<Arc<Self>, TlsError> {
         let token = settings.token.as_deref().map(token).transpose()?;
         Ok(Arc::new(Self {
-            url: settings.url.clone(),
+            url: Arc::new(settings.url.clone()),
             channel: channel(settings.url.at(), &settings.tls, settings.patience)?,
             token,
             patience: settings.patience,
             abilities: Mutex::default(),
             is_down: AtomicBool::default(),
+            faults: AtomicU64::default(),
         }))
     }
 
@@ -87,6 +89,11 @@ impl External {
                 tracing::info!(address = %store.url, ?abilities, "the external store is there");
             }
         });
+    }
+
+    /// How often it could not be used.
+    pub(crate) fn faults(&self) -> u64 {
+        self.faults.load(Relaxed)
     }
 
     /// The instance that is meant where a request names none.
@@ -222,9 +229,10 @@ impl External {
 
     fn fault(&self, kind: Kind) -> StoreFault {
         let is_down = kind.is_of_the_store();
-        let fault = StoreFault::new(self.url.clone(), kind);
+        let fault = StoreFault::new(Arc::clone(&self.url), kind);
         if is_down {
             *self.known() = None;
+            self.faults.fetch_add(1, Relaxed);
             // Once, and not for each request that needs it.
             if !self.is_down.swap(true, Relaxed) {
                 tracing::warn!(cause = %fault, "requests that need the external store fail for now");
