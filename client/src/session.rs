@@ -7,6 +7,7 @@ use std::{
 
 use onewriter_proto::{
     PROTOCOL_KEY,
+    traceparent::{TRACEPARENT_KEY, TraceParent},
     v1::{
         BatchRequest, Context, HardLinkRequest, MakeDirectoriesRequest, Mutation, MutationResponse,
         PublishLocalRequest, PublishStagedRequest, RemoveRequest, RenameRequest,
@@ -200,8 +201,15 @@ impl<'a> Session<'a> {
         let deadline = Instant::now() + self.timeout;
         let authorization = self.server.authorization()?;
         let with_token = authorization.as_deref().map(|token| ("authorization", token));
-        let metadata = [(PROTOCOL_KEY, PROTOCOL), with_token.unwrap_or_default()];
-        let metadata = &metadata[..1 + usize::from(with_token.is_some())];
+        let parent = trace_parent();
+        let in_trace = parent.as_deref().map(|parent| (TRACEPARENT_KEY, parent));
+        let mut metadata = [(PROTOCOL_KEY, PROTOCOL); 3];
+        let mut said = 1;
+        for pair in [with_token, in_trace].into_iter().flatten() {
+            metadata[said] = pair;
+            said += 1;
+        }
+        let metadata = &metadata[..said];
         let mut attempts = 0;
         loop {
             let mut connection = match self.connection.take() {
@@ -325,6 +333,12 @@ impl<'a> Session<'a> {
 }
 
 /// For what only a daemon knows, in a transaction.
+/// The trace to which whoever started the command says that it belongs.
+fn trace_parent() -> Option<String> {
+    let said = std::env::var("TRACEPARENT").ok()?;
+    TraceParent::parse(&said).map(|_| said)
+}
+
 fn out_of_reach() -> Failure {
     Failure::Barred {
         message: "a command in a transaction has no daemon: it sees a tree of its own".into(),

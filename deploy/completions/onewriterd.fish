@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_onewriterd_global_optspecs
-    string join \n root= durability= idle-timeout= state= drain-timeout= cas-size= metrics= log-format= listen= tls-cert= tls-key= tls-client-ca= tokens= insecure-loopback allow= max-connections= handshake-timeout= keep-alive= idle-connection= config= check-config detach replace detached h/help V/version
+    string join \n root= durability= idle-timeout= state= drain-timeout= cas-size= cas= cas-tls-ca= cas-tls-cert= cas-tls-key= cas-token-file= cas-timeout= metrics= otlp= otlp-tls-ca= log-format= listen= tls-cert= tls-key= tls-client-ca= tokens= insecure-loopback allow= max-connections= handshake-timeout= keep-alive= idle-connection= config= check-config detach replace detached h/help V/version
 end
 
 function __fish_onewriterd_needs_command
@@ -31,7 +31,15 @@ complete -c onewriterd -n "__fish_onewriterd_needs_command" -l idle-timeout -d '
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l state -d 'The directory of the journal, on a local disk, where the root lies on a network filesystem [default: ROOT/.onewriter]' -r -F
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l drain-timeout -d 'How long requests under way may take to end when the daemon stops, in seconds [default: 10]' -r
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l cas-size -d 'How much content to keep by its digest, below ROOT/.onewriter/cas: bytes, or a number with K, M, G or T behind it. What was not used for the longest time goes first [default: 10G]' -r
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l cas -d 'Keep content by its digest, and results of actions, in this store of the Remote Execution API (bazel-remote, NativeLink, Buildbarn, BuildGrid, another onewriterd) instead of below ROOT/.onewriter: grpcs://HOST:PORT[/INSTANCE], or grpc:// for one on this machine' -r
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l cas-tls-ca -d 'Whom to trust as that store: authorities (PEM) [default: the system\'s]' -r -F
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l cas-tls-cert -d 'The certificate that the daemon shows to the store (PEM)' -r -F
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l cas-tls-key -d 'Its key (PEM)' -r -F
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l cas-token-file -d 'A file that holds the token by which the store knows the daemon, and nothing else' -r -F
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l cas-timeout -d 'How long the store may be silent before a request that needs it fails, in seconds [default: 30]' -r
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l metrics -d 'Serve figures for Prometheus at this address, without encryption and to whoever asks: name one that only the right machines reach, as in 127.0.0.1:9467' -r
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l otlp -d 'Tell this collector of OpenTelemetry (OTLP by gRPC, port 4317 mostly) of every request, in a span: https://HOST:PORT, or http:// for one on this machine' -r
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l otlp-tls-ca -d 'Whom to trust as that collector: authorities (PEM) [default: the system\'s]' -r -F
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l log-format -d 'What a line of the log is [default: text]' -r -f -a "text\t'For people'
 json\t'A JSON object, for programs'"
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l listen -d 'Serve other machines there, too; may be given more than once. Port 0 has the kernel choose: ROOT/.onewriter/listening says what' -r

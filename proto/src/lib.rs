@@ -3,7 +3,9 @@
 //!
 //! `v1` is generated from `onewriter/v1/*.proto`, which are the protocol's documentation.
 
+pub mod address;
 pub mod convert;
+pub mod traceparent;
 
 /// Version 1 of the protocol, generated from `onewriter/v1/*.proto`.
 #[allow(
@@ -47,6 +49,17 @@ pub mod standard {
             include!("gen/google.rpc.rs");
         }
     }
+}
+
+/// How spans are handed over, generated from `opentelemetry/`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated; the .proto files are the documentation"
+)]
+pub mod otlp {
+    include!("gen/opentelemetry.proto.collector.trace.v1.rs");
 }
 
 pub use standard::{

@@ -18,7 +18,8 @@ use tonic_health::ServingStatus;
 
 use crate::{
     config::{Config, ConfigError},
-    content::Content,
+    content::{Backing, Content, OwnStore},
+    external::External,
     gate::Gate,
     handover::{self, HandoverError, Offer},
     lifecycle::Lifecycle,
@@ -28,6 +29,8 @@ use crate::{
         unix,
     },
     manager, metrics, reload, services,
+    spans::Spans,
+    tls::TlsError,
     tokens::TokensError,
 };
 
@@ -90,6 +93,12 @@ pub enum DaemonError {
     /// There are no tokens to know clients by.
     #[error("cannot tell clients by tokens")]
     Tokens(#[from] TokensError),
+    /// It cannot be known who the external store is, or the store cannot know the daemon.
+    #[error("cannot use the external content store")]
+    Store(#[from] TlsError),
+    /// It cannot be known who the collector is.
+    #[error("cannot use the collector of spans")]
+    Collector(#[source] TlsError),
 }
 
 /// Serves the root until `shutdown` ends, a client asks for the end, nobody has come for the idle
@@ -131,6 +140,10 @@ pub(crate) async fn run_with(
     })?;
     let meters = figures.as_ref().map(metrics::Endpoint::meters);
     let gate = Gate::new(config.policy()?, reload::tokens(&config)?);
+    let backing = backing(&config, &tree)?;
+    let spans = config.collector.as_ref().map(Spans::to).transpose();
+    let spans = spans.map_err(DaemonError::Collector)?;
+    let others = metrics::Others { spans: spans.clone(), store: backing.external() };
     let network = tcp::listen(config.network.as_ref(), &tree).await?;
     let reloads = reload::at_each_hangup(&config, &gate);
     let listening = |source| DaemonError::Listen { path: state.join(SOCKET), source };
@@ -147,11 +160,11 @@ pub(crate) async fn run_with(
     watch_over(&engine, &lifecycle);
 
     if let Some(figures) = figures {
-        figures.serve(&engine, &lifecycle);
+        figures.serve(&engine, &lifecycle, others);
     }
-    let content = Content::new(Arc::clone(&tree), config.cas_size);
+    let content = Content::new(Arc::clone(&tree), backing);
     let routes = services::routes(&engine, &lifecycle, &content);
-    let host = Host::new(routes, &lifecycle, &gate, meters);
+    let host = Host::new(routes, &lifecycle, &gate, meters, spans.clone());
     let mut others = JoinSet::new();
     for socket in network {
         let host = host.clone();
@@ -185,6 +198,9 @@ pub(crate) async fn run_with(
         unix::unbind(&tree, SOCKET);
     }
     let drained = wind_up(engine, &lifecycle, config.drain_timeout).await;
+    if let Some(spans) = &spans {
+        spans.flush(GOODBYE).await;
+    }
     if drained {
         drop(owned);
     } else {
@@ -193,6 +209,18 @@ pub(crate) async fn run_with(
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Who keeps content. An external store is asked who it is, and not waited for.
+fn backing(config: &Config, tree: &Arc<Tree>) -> Result<Backing, TlsError> {
+    Ok(match &config.store {
+        None => Backing::Own(OwnStore::new(Arc::clone(tree), config.cas_size)),
+        Some(settings) => {
+            let store = External::new(settings)?;
+            store.greet();
+            Backing::External(store)
+        }
+    })
 }
 
 /// Takes the root. After a hand-over its last owner may be a moment away from its end.

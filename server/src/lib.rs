@@ -1,10 +1,12 @@
 //! The daemon: gRPC services around the core, listeners, lifecycle.
 
 pub mod certs;
+mod channel;
 pub mod config;
 mod content;
 mod corked;
 pub mod daemon;
+mod external;
 mod gate;
 mod handover;
 mod held;
@@ -21,6 +23,7 @@ mod process;
 mod reload;
 mod seldom;
 mod services;
+mod spans;
 mod status;
 #[cfg(test)]
 mod tests;

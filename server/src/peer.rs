@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use onewriter_core::{Caller, RecipeLine, locks::Owner, policy::Rights};
+use onewriter_core::{Caller, Course, RecipeLine, locks::Owner, policy::Rights};
 use onewriter_proto::{PROTOCOL, PROTOCOL_KEY, convert::DEFAULT_UMASK, v1};
 use onewriter_tree::{Error, Reason};
 use tonic::{Request, Status};
@@ -50,6 +50,7 @@ impl Terms {
                 deadline,
                 leases: context.leases,
                 rights,
+                course: request.extensions().get::<Arc<Course>>().cloned(),
             },
             umask: context.umask.unwrap_or(DEFAULT_UMASK) & 0o777,
             local: who.is_some_and(Identity::is_local),

@@ -76,9 +76,8 @@ fn code(reason: Reason) -> Code {
         PathEmpty | PathNul | PathAbsolute | PathParent | PathReserved | PathTooLong
         | NameTooLong | BadRequest => Code::InvalidArgument,
         NotADirectory | IsADirectory | NotEmpty | OutsideRoot | SymlinkLoop | ReadOnly
-        | CrossDevice | Source | VersionMismatch | Undeclared | StaleLease | MissingBlob => {
-            Code::FailedPrecondition
-        }
+        | CrossDevice | Source | VersionMismatch | Undeclared | StaleLease | MissingBlob
+        | StoreRefused => Code::FailedPrecondition,
         NotFound | RootGone => Code::NotFound,
         Exists => Code::AlreadyExists,
         Unauthenticated => Code::Unauthenticated,
@@ -87,7 +86,7 @@ fn code(reason: Reason) -> Code {
         SymlinkRace | Incomplete | Conflict | Deadlock => Code::Aborted,
         ContentMismatch => Code::DataLoss,
         LockTimeout => Code::DeadlineExceeded,
-        Draining => Code::Unavailable,
+        Draining | StoreUnavailable => Code::Unavailable,
         Journal | Io => Code::Internal,
     }
 }

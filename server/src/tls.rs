@@ -1,4 +1,5 @@
-//! TLS 1.3: the daemon's certificate, and whose certificates it takes.
+//! TLS 1.3: the daemon's certificate, and whose certificates it takes, as a server and as the client of
+//! another one.
 
 use std::{
     io,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use rustls::{
-    RootCertStore, ServerConfig,
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::ring::default_provider,
     pki_types::{
         CertificateDer, PrivateKeyDer,
@@ -17,7 +18,7 @@ use rustls::{
     server::{VerifierBuilderError, WebPkiClientVerifier},
     version::TLS13,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use x509_cert::{
     Certificate,
     der::{
@@ -45,6 +46,18 @@ pub(crate) struct TlsFiles {
     /// Whether a client without a certificate may have something else to show.
     pub(crate) tokens: bool,
 }
+
+/// The files that TLS with a server needs.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerFiles {
+    /// The authorities whose certificates are taken of it; `None`: the system's.
+    pub(crate) ca: Option<PathBuf>,
+    /// What it is shown: a certificate and its key.
+    pub(crate) own: Option<(PathBuf, PathBuf)>,
+}
+
+/// Where the system keeps the authorities that it trusts.
+const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Why there can be no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +97,18 @@ pub enum TlsError {
         /// Why.
         source: VerifierBuilderError,
     },
+    /// A file holds no authority at all.
+    #[error("{} holds no certificate of an authority that can be understood", file.display())]
+    Nobody {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A file of a token is empty, or holds what no header can.
+    #[error("{} does not hold a token and nothing else", file.display())]
+    Token {
+        /// The file.
+        file: PathBuf,
+    },
     /// Certificate and key do not belong together, or are of no use.
     #[error("the certificate {} and its key cannot be used", file.display())]
     Unusable {
@@ -117,6 +142,29 @@ pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     // Whoever comes again shows its certificate again: one that has expired since counts no more.
     config.send_tls13_tickets = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// What begins TLS with a server.
+pub(crate) fn connector(files: &PeerFiles) -> Result<TlsConnector, TlsError> {
+    let file = files.ca.clone().unwrap_or_else(|| SYSTEM.into());
+    let mut roots = RootCertStore::empty();
+    if roots.add_parsable_certificates(certificates(&file)?).0 == 0 {
+        return Err(TlsError::Nobody { file });
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|source| TlsError::Unusable { file, source })?
+        .with_root_certificates(roots);
+    let mut config = match &files.own {
+        None => builder.with_no_client_auth(),
+        Some((file, private)) => {
+            let unusable = |source| TlsError::Unusable { file: file.clone(), source };
+            let chain = certificates(file)?;
+            builder.with_client_auth_cert(chain, key(private)?).map_err(unusable)?
+        }
+    };
+    config.alpn_protocols = vec![HTTP2.to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -8,6 +8,7 @@ mod manager;
 mod metrics;
 mod package;
 mod settings;
+mod spans;
 
 use std::{
     fs,

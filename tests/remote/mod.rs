@@ -2,6 +2,7 @@
 //! none of their files.
 
 mod memory;
+mod store;
 mod tls;
 
 use std::{fs, os::unix::fs::PermissionsExt as _};

@@ -8,14 +8,14 @@ use crate::support::{Client, ONEWRITERD, Root, Running, until};
 const SHOWN: &str = include_str!("../../README.md");
 
 /// A root whose daemon others reach over TLS.
-struct Team {
-    root: Root,
-    url: String,
+pub(super) struct Team {
+    pub(super) root: Root,
+    pub(super) url: String,
     _daemon: Running,
 }
 
 impl Team {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = Root::new();
         let daemon = |args: Vec<_>| root.client().start_program(ONEWRITERD, args);
         let directory = root.outside("tls");
@@ -36,7 +36,7 @@ impl Team {
         Self { root, url: format!("https://localhost:{port}"), _daemon: running }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.root.outside("tls").join(name)
     }
 

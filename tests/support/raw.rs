@@ -43,12 +43,21 @@ impl Raw {
         method: &str,
         request: &Q,
     ) -> Result<R, CallError> {
+        self.ask(&format!("onewriter.v1.{method}"), request)
+    }
+
+    /// Calls a method of any service.
+    pub fn ask<Q: Message, R: Message + Default>(
+        &mut self,
+        method: &str,
+        request: &Q,
+    ) -> Result<R, CallError> {
         let options = CallOptions {
             timeout: Some(Duration::from_secs(50)),
             metadata: &[(PROTOCOL_KEY, &self.protocol)],
             ..CallOptions::default()
         };
-        self.connection.unary(&format!("/onewriter.v1.{method}"), request, &options)
+        self.connection.unary(&format!("/{method}"), request, &options)
     }
 
     pub fn mkdir(&mut self, path: impl Into<Vec<u8>>) -> Result<MutationResponse, CallError> {

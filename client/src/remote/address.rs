@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
 };
 
+use onewriter_proto::address;
 use rustls::pki_types::ServerName;
 
 use crate::failure::Failure;
@@ -33,30 +34,19 @@ impl Address {
             return Err(refuse(&format!("'{text}' says more than that")));
         }
         let (host, port) =
-            split(rest).ok_or_else(|| refuse(&format!("'{text}' has no port after its host")))?;
-        let port = port.parse().ok().filter(|port| *port != 0);
-        let port = port.ok_or_else(|| refuse(&format!("'{text}' has no port that there is")))?;
-        let address = Self { host: host.to_owned(), port, tls };
-        if !tls && !address.is_loopback() {
+            address::host_and_port(rest).map_err(|why| refuse(&format!("'{text}' {why}")))?;
+        if !tls && !address::is_loopback(host) {
             return Err(refuse(&format!(
                 "'{text}' would go over the network without TLS; http:// is for this machine only \
                  (127.0.0.1, [::1], localhost)"
             )));
         }
-        Ok(Some(address))
-    }
-
-    fn is_loopback(&self) -> bool {
-        self.host == "localhost"
-            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        Ok(Some(Self { host: host.to_owned(), port, tls }))
     }
 
     /// As HTTP has it.
     pub(super) fn authority(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
+        address::authority(&self.host, self.port)
     }
 
     /// What the server's certificate is to be for.
@@ -77,15 +67,6 @@ impl Address {
             hint: "check the name; a number (https://192.0.2.1:PORT) needs no resolver, if the server's certificate names it",
         })
     }
-}
-
-/// Host and port, the former without its brackets.
-fn split(text: &str) -> Option<(&str, &str)> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once("]:")?,
-        None => text.rsplit_once(':').filter(|(host, _)| !host.contains(':'))?,
-    };
-    (!host.is_empty()).then_some((host, port))
 }
 
 impl fmt::Display for Address {

@@ -290,6 +290,11 @@ pub enum Reason {
     /// The caller asks for too much at a time: too many of its requests wait for their turn, or its turn
     /// did not come in time.
     TooManyRequests = 38,
+    /// The external content store (`--cas`) cannot be reached, broke off, failed, or did not answer in
+    /// time. Nothing is wrong with the request: ask again later.
+    StoreUnavailable = 64,
+    /// The external content store does not do what was asked for, or does not serve this daemon.
+    StoreRefused = 65,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -339,6 +344,8 @@ impl Reason {
             Self::Forbidden => "REASON_FORBIDDEN",
             Self::Quota => "REASON_QUOTA",
             Self::TooManyRequests => "REASON_TOO_MANY_REQUESTS",
+            Self::StoreUnavailable => "REASON_STORE_UNAVAILABLE",
+            Self::StoreRefused => "REASON_STORE_REFUSED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -385,6 +392,8 @@ impl Reason {
             "REASON_FORBIDDEN" => Some(Self::Forbidden),
             "REASON_QUOTA" => Some(Self::Quota),
             "REASON_TOO_MANY_REQUESTS" => Some(Self::TooManyRequests),
+            "REASON_STORE_UNAVAILABLE" => Some(Self::StoreUnavailable),
+            "REASON_STORE_REFUSED" => Some(Self::StoreRefused),
             _ => None,
         }
     }
@@ -958,8 +967,10 @@ pub mod mutations_client {
         /// Publishes content that is named and not sent: content that the path has already (UNCHANGED), that
         /// the store has, or that another path of the root has had and still has (a copy, which shares its
         /// blocks where the filesystem can). What else is there has to be uploaded first: see
-        /// build/bazel/remote/execution/v2/remote_execution.proto.
-        /// FAILED_PRECONDITION MISSING_BLOB; INVALID_ARGUMENT BAD_REQUEST; ALREADY_EXISTS EXISTS
+        /// build/bazel/remote/execution/v2/remote_execution.proto. An external store is asked last, and its
+        /// content is published only if it has that digest.
+        /// FAILED_PRECONDITION MISSING_BLOB, STORE_REFUSED; INVALID_ARGUMENT BAD_REQUEST;
+        /// ALREADY_EXISTS EXISTS; UNAVAILABLE STORE_UNAVAILABLE; DATA_LOSS CONTENT_MISMATCH (of the store)
         pub async fn publish_digest(
             &mut self,
             request: impl tonic::IntoRequest<super::PublishDigestRequest>,
@@ -1234,8 +1245,10 @@ pub mod mutations_server {
         /// Publishes content that is named and not sent: content that the path has already (UNCHANGED), that
         /// the store has, or that another path of the root has had and still has (a copy, which shares its
         /// blocks where the filesystem can). What else is there has to be uploaded first: see
-        /// build/bazel/remote/execution/v2/remote_execution.proto.
-        /// FAILED_PRECONDITION MISSING_BLOB; INVALID_ARGUMENT BAD_REQUEST; ALREADY_EXISTS EXISTS
+        /// build/bazel/remote/execution/v2/remote_execution.proto. An external store is asked last, and its
+        /// content is published only if it has that digest.
+        /// FAILED_PRECONDITION MISSING_BLOB, STORE_REFUSED; INVALID_ARGUMENT BAD_REQUEST;
+        /// ALREADY_EXISTS EXISTS; UNAVAILABLE STORE_UNAVAILABLE; DATA_LOSS CONTENT_MISMATCH (of the store)
         async fn publish_digest(
             &self,
             request: tonic::Request<super::PublishDigestRequest>,

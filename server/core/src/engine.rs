@@ -44,6 +44,7 @@ pub use self::{
 };
 use crate::{
     admission::{Admission, Admitted},
+    course::Course,
     journal::{Journal, JournalError},
     leases::{LeaseTable, Token},
     locks::{Access, LockSet, LockTable, Owner},
@@ -80,6 +81,8 @@ pub struct Caller {
     pub leases: Vec<Token>,
     /// What it may do; `None`: everything.
     pub rights: Option<Arc<Rights>>,
+    /// Where its course is written down, if anybody wants to know.
+    pub course: Option<Arc<Course>>,
 }
 
 /// The daemon's core: one for one root.
@@ -183,10 +186,21 @@ impl Engine {
             }
         }
         for _ in 0..MAX_RESOLUTIONS {
-            if let Err(refusal) = self.take_locks(&mut work, set, deadline).await {
+            let arrived = work.course.is_some().then(Instant::now);
+            let taken = self.take_locks(&mut work, set, deadline).await;
+            let course = work.course.clone().zip(arrived);
+            if let Some((course, arrived)) = &course {
+                course.waited(arrived.elapsed());
+            }
+            if let Err(refusal) = taken {
                 return self.hands.close(work, Err(refusal)).await;
             }
-            work = match self.hands.act(work).await? {
+            let course = course.map(|(course, _)| (course, Instant::now()));
+            let step = self.hands.act(work).await;
+            if let Some((course, began)) = course {
+                course.acted(began.elapsed());
+            }
+            work = match step? {
                 Step::Over(answer) => return answer,
                 Step::Again(unfinished) => unfinished,
             };

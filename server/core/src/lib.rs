@@ -2,6 +2,7 @@
 
 pub mod account;
 mod admission;
+mod course;
 mod engine;
 pub mod histogram;
 pub mod journal;
@@ -16,6 +17,7 @@ mod tally;
 pub mod transactions;
 
 pub use crate::{
+    course::{Course, Stations},
     engine::{
         Caller, DEFAULT_WAIT, Durability, Engine, OnceKey, Refusal, Run, Sight, StartError, Turn,
     },

@@ -37,6 +37,12 @@ pub enum ConfigError {
     /// Settings of the network contradict each other.
     #[error("{0}")]
     Network(&'static str),
+    /// Settings of the content store contradict each other.
+    #[error("{0}")]
+    Store(&'static str),
+    /// Settings of the collector contradict each other.
+    #[error("{0}")]
+    Collector(&'static str),
     /// It is not known where relative paths begin.
     #[error("cannot find out the working directory")]
     Here(#[source] io::Error),

@@ -6,9 +6,13 @@
 mod error;
 mod file;
 mod network;
+mod otlp;
 mod policy;
+mod server_at;
 mod settings;
 mod size;
+mod store;
+mod store_url;
 #[cfg(test)]
 mod tests;
 
@@ -21,12 +25,16 @@ use clap::{Parser, Subcommand};
 use onewriter_core::Durability;
 use onewriter_tree::path::STATE_DIR;
 
-pub(crate) use self::network::Network;
 pub use self::{
     error::ConfigError,
+    otlp::OtlpUrl,
     policy::{LimitEntry, RuleEntry},
     settings::{LogFormat, Settings},
     size::Size,
+    store_url::StoreUrl,
+};
+pub(crate) use self::{
+    network::Network, otlp::Collector, server_at::ServerAt, store::StoreSettings,
 };
 use crate::certs::Certs;
 
@@ -100,6 +108,10 @@ pub struct Config {
     pub drain_timeout: u64,
     /// How much content may be kept by its digest, in bytes.
     pub cas_size: u64,
+    /// Who keeps it instead of the daemon.
+    pub(crate) store: Option<StoreSettings>,
+    /// Where spans go.
+    pub(crate) collector: Option<Collector>,
     /// Where figures are served, as `HOST:PORT`.
     pub metrics: Option<String>,
     /// What a line of the log is.
@@ -174,6 +186,8 @@ impl Config {
     pub fn of(settings: Settings) -> Result<Self, ConfigError> {
         let root = settings.root.clone().ok_or(ConfigError::NoRoot)?;
         let network = Network::of(&settings)?;
+        let store = StoreSettings::of(&settings)?;
+        let collector = Collector::of(&settings)?;
         let policy = policy::policy(&settings)?;
         if network.is_some() && policy.rules.is_empty() {
             return Err(ConfigError::Network(network::NO_POLICY));
@@ -187,6 +201,8 @@ impl Config {
             state: settings.state.clone(),
             drain_timeout: settings.drain_timeout.unwrap_or(10),
             cas_size: settings.cas_size.map_or(CAS_SIZE, |size| size.0),
+            store,
+            collector,
             metrics: settings.metrics.clone(),
             log_format: settings.log_format.unwrap_or_default(),
             network,
@@ -205,7 +221,8 @@ impl Config {
             durability: Some(self.durability.into()),
             idle_timeout: Some(self.idle_timeout),
             drain_timeout: Some(self.drain_timeout),
-            cas_size: Some(Size(self.cas_size)),
+            cas_size: self.store.is_none().then_some(Size(self.cas_size)),
+            cas_timeout: self.store.as_ref().map(|store| store.patience.as_secs()),
             log_format: Some(self.log_format),
             ..self.settings.clone()
         };

@@ -9,8 +9,10 @@ use clap::{Args, ValueEnum};
 use onewriter_core::Durability;
 use serde::{Deserialize, Serialize};
 
-use super::Size;
-use super::policy::{LimitEntry, RuleEntry};
+use super::{
+    OtlpUrl, Size, StoreUrl,
+    policy::{LimitEntry, RuleEntry},
+};
 
 /// What can be set, by a flag, in most cases by the environment, and by the configuration file, in
 /// which a name has no dashes before it. `None`: it is not.
@@ -44,10 +46,45 @@ pub struct Settings {
     #[arg(long, value_name = "SIZE", env = "ONEWRITER_CAS_SIZE")]
     pub cas_size: Option<Size>,
 
+    /// Keep content by its digest, and results of actions, in this store of the Remote Execution API
+    /// (bazel-remote, NativeLink, Buildbarn, BuildGrid, another onewriterd) instead of below
+    /// ROOT/.onewriter: grpcs://HOST:PORT[/INSTANCE], or grpc:// for one on this machine
+    #[arg(long, value_name = "URL", env = "ONEWRITER_CAS")]
+    pub cas: Option<StoreUrl>,
+
+    /// Whom to trust as that store: authorities (PEM) [default: the system's]
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_CAS_TLS_CA")]
+    pub cas_tls_ca: Option<PathBuf>,
+
+    /// The certificate that the daemon shows to the store (PEM)
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_CAS_TLS_CERT")]
+    pub cas_tls_cert: Option<PathBuf>,
+
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_CAS_TLS_KEY")]
+    pub cas_tls_key: Option<PathBuf>,
+
+    /// A file that holds the token by which the store knows the daemon, and nothing else
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_CAS_TOKEN_FILE")]
+    pub cas_token_file: Option<PathBuf>,
+
+    /// How long the store may be silent before a request that needs it fails, in seconds [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "ONEWRITER_CAS_TIMEOUT")]
+    pub cas_timeout: Option<u64>,
+
     /// Serve figures for Prometheus at this address, without encryption and to whoever asks: name
     /// one that only the right machines reach, as in 127.0.0.1:9467
     #[arg(long, value_name = "HOST:PORT", env = "ONEWRITER_METRICS")]
     pub metrics: Option<String>,
+
+    /// Tell this collector of OpenTelemetry (OTLP by gRPC, port 4317 mostly) of every request, in a span:
+    /// https://HOST:PORT, or http:// for one on this machine
+    #[arg(long, value_name = "URL", env = "ONEWRITER_OTLP")]
+    pub otlp: Option<OtlpUrl>,
+
+    /// Whom to trust as that collector: authorities (PEM) [default: the system's]
+    #[arg(long, value_name = "FILE", env = "ONEWRITER_OTLP_TLS_CA")]
+    pub otlp_tls_ca: Option<PathBuf>,
 
     /// What a line of the log is [default: text]
     #[arg(long, value_enum, env = "ONEWRITER_LOG_FORMAT")]
@@ -171,7 +208,15 @@ impl Settings {
             state: self.state.or(others.state),
             drain_timeout: self.drain_timeout.or(others.drain_timeout),
             cas_size: self.cas_size.or(others.cas_size),
+            cas: self.cas.or(others.cas),
+            cas_tls_ca: self.cas_tls_ca.or(others.cas_tls_ca),
+            cas_tls_cert: self.cas_tls_cert.or(others.cas_tls_cert),
+            cas_tls_key: self.cas_tls_key.or(others.cas_tls_key),
+            cas_token_file: self.cas_token_file.or(others.cas_token_file),
+            cas_timeout: self.cas_timeout.or(others.cas_timeout),
             metrics: self.metrics.or(others.metrics),
+            otlp: self.otlp.or(others.otlp),
+            otlp_tls_ca: self.otlp_tls_ca.or(others.otlp_tls_ca),
             log_format: self.log_format.or(others.log_format),
             listen: first(self.listen, others.listen),
             tls_cert: self.tls_cert.or(others.tls_cert),
@@ -203,7 +248,10 @@ impl Settings {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let Self { root, state, tls_cert, tls_key, tls_client_ca, tokens, .. } = self;
-        [root, state, tls_cert, tls_key, tls_client_ca, tokens].into_iter().flatten()
+        let Self { cas_tls_ca, cas_tls_cert, cas_tls_key, cas_token_file, otlp_tls_ca, .. } = self;
+        let paths = [root, state, tls_cert, tls_key, tls_client_ca, tokens];
+        let of_others = [cas_tls_ca, cas_tls_cert, cas_tls_key, cas_token_file, otlp_tls_ca];
+        paths.into_iter().chain(of_others).flatten()
     }
 }
 

@@ -121,3 +121,44 @@ fn a_server_needs_a_policy_a_key_and_a_way_to_know_its_clients() {
     listens(&format!("{keys}tls-client-ca = \"ca\"")).unwrap();
     assert!(listens(&format!("{keys}insecure-loopback = true")).is_err());
 }
+
+#[test]
+fn an_external_store_is_told_whole_and_without_contradiction() {
+    let with = |text: &str| {
+        let root = root(text);
+        Config::load(&flags(root.path(), &[])).map(|config| (root, config))
+    };
+    let cas = "cas = \"grpcs://cas.example:9092/main\"\n";
+    let (root, config) =
+        with(&format!("{cas}cas-token-file = \"token\"\ncas-tls-ca = \"ca\"")).unwrap();
+    let store = config.store.as_ref().unwrap();
+    assert_eq!((store.url.instance(), store.patience), ("main", Duration::from_secs(30)));
+    let state = root.path().join(STATE_DIR);
+    assert_eq!(store.token, Some(state.join("token")));
+    assert_eq!(store.tls.ca, Some(state.join("ca")));
+    let shown: Settings = toml::from_str(&config.shown()).unwrap();
+    assert_eq!(
+        Config::of(shown).unwrap().shown(),
+        config
+            .shown()
+            .split_once('\n')
+            .map(|(_, rest)| { format!("# No configuration file; environment and flags\n{rest}") })
+            .unwrap()
+    );
+    for contradiction in [
+        format!("{cas}cas-size = \"1G\""),
+        format!("{cas}cas-tls-cert = \"c\""),
+        format!("{cas}cas-timeout = 0"),
+        "cas = \"grpc://127.0.0.1:1\"\ncas-tls-ca = \"ca\"".to_owned(),
+        "cas-token-file = \"token\"".to_owned(),
+    ] {
+        let refused = with(&contradiction);
+        assert!(matches!(refused, Err(ConfigError::Store(_))), "{contradiction}: {refused:?}");
+    }
+    match with("\ncas = \"grpc://cas.example:9092\"") {
+        Err(ConfigError::Parse { line: 2, what, .. }) => {
+            assert!(what.contains("without TLS"), "{what}")
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,11 +1,14 @@
 //! Content that a request names and does not bring: from the store, or from wherever in the root it
-//! was seen before.
+//! was seen before; from an external store only what the root does not have.
+
+use std::{sync::Arc, time::Instant};
 
 use onewriter_core::policy::Rights;
 use onewriter_store::{Digest, Function, Store, StoreError};
 use onewriter_tree::{RelPath, Staged, mutation::Deed, open_file};
 
-use super::{Content, recent::Recent};
+use super::{Backing, Content, blocking, recent::Recent};
+use crate::external::StoreFault;
 
 /// The content that is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -40,11 +43,45 @@ impl Places {
     }
 }
 
+/// Why known content cannot be had.
+#[derive(Debug)]
+pub(crate) enum ObtainError {
+    /// The daemon's own store or staging failed.
+    Here(StoreError),
+    /// The external store did.
+    There(StoreFault),
+}
+
+impl From<StoreError> for ObtainError {
+    fn from(error: StoreError) -> Self {
+        Self::Here(error)
+    }
+}
+
 impl Content {
     /// A copy in staging of the content, if it is known; it shares the original's blocks where the
-    /// filesystem can do that. Who may not read a path does not get what lies there. Waits for the
-    /// disk.
-    pub(crate) fn obtain(
+    /// filesystem can do that. Who may not read a path does not get what lies there. An external
+    /// store is asked until the deadline, and only for content whose size was said: it knows none
+    /// without.
+    pub(crate) async fn obtain(
+        self: &Arc<Self>,
+        wanted: Wanted,
+        rights: Option<Arc<Rights>>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Staged>, ObtainError> {
+        let here = Arc::clone(self);
+        let found = blocking(move || here.obtain_here(&wanted, rights.as_deref())).await?;
+        let (None, Backing::External(store), Some(size)) = (&found, &self.store, wanted.size)
+        else {
+            return Ok(found);
+        };
+        let digest = Digest { function: wanted.function, hash: wanted.hash, size };
+        let fetched = store.fetch(self.tree.staging(), digest, deadline).await;
+        fetched.map_err(ObtainError::There)
+    }
+
+    /// That from this machine. Waits for the disk.
+    fn obtain_here(
         &self,
         wanted: &Wanted,
         rights: Option<&Rights>,
@@ -52,7 +89,8 @@ impl Content {
         if wanted.is(&Digest::of(wanted.function, b"")) {
             return self.tree.staging().create_own().map(Some).map_err(failed);
         }
-        if let Some(store) = self.store_if_made()?
+        if let Backing::Own(own) = &self.store
+            && let Some(store) = own.if_made()?
             && let Some(staged) = self.stored(&store, wanted)?
         {
             return Ok(Some(staged));

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Content, Inlet};
+use super::{Inlet, OwnStore};
 
 /// How long an upload waits.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -59,16 +59,16 @@ impl Parked {
     }
 }
 
-impl Content {
+impl OwnStore {
     /// Lets an upload wait.
     pub(crate) fn park(self: &Arc<Self>, name: String, inlet: Inlet) {
         let since = Instant::now();
         self.parked.put(name, inlet, since);
-        let content = Arc::downgrade(self);
+        let own = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
-            if let Some(content) = content.upgrade() {
-                content.parked.drop_older_than(since);
+            if let Some(own) = own.upgrade() {
+                own.parked.drop_older_than(since);
             }
         });
     }

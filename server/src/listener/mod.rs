@@ -21,6 +21,7 @@ use crate::{
     identity::Identity,
     lifecycle::Lifecycle,
     metrics::Meters,
+    spans::{Spans, Traced},
 };
 
 /// Flow control windows and frames that let content travel at memory speed, in bytes.
@@ -51,6 +52,8 @@ pub(crate) struct Host {
     gate: Arc<Gate>,
     /// What times requests, where somebody wants to know.
     meters: Option<Arc<Meters>>,
+    /// What tells a collector of them, where there is one.
+    spans: Option<Arc<Spans>>,
 }
 
 impl Host {
@@ -59,9 +62,10 @@ impl Host {
         lifecycle: &Arc<Lifecycle>,
         gate: &Arc<Gate>,
         meters: Option<Arc<Meters>>,
+        spans: Option<Arc<Spans>>,
     ) -> Self {
         let (lifecycle, gate) = (Arc::clone(lifecycle), Arc::clone(gate));
-        Self { routes, lifecycle, gate, meters }
+        Self { routes, lifecycle, gate, meters, spans }
     }
 
     /// Accepts and serves connections until the daemon is told to stop.
@@ -110,15 +114,23 @@ impl Host {
         let (lifecycle, open) = (Arc::clone(&self.lifecycle), self.lifecycle.connected());
         let (asks, patience) = (origin.clone(), remote.as_ref().map(Remote::patience));
         let begun = remote.as_ref().map(Remote::begun);
-        let meters = self.meters.clone();
+        let (meters, spans) = (self.meters.clone(), self.spans.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             let admitted = gate.admit(&asks, request.headers());
             let timer = meters.as_ref().map(|meters| meters.begin(request.uri().path()));
+            let span = spans.as_ref().and_then(|spans| {
+                spans.begin(request.uri().path(), request.headers()).map(Box::new)
+            });
             let present = begun.as_ref().map(|begun| begun.requests.enter());
             let mut routes = routes.clone();
             async move {
+                let mut span = span;
                 let response = match admitted {
                     Ok(admitted) => {
+                        if let Some(span) = &mut span {
+                            span.is_by(&admitted.who);
+                            request.extensions_mut().insert(span.course());
+                        }
                         request.extensions_mut().insert(admitted.who);
                         if let Some(rights) = admitted.rights {
                             request.extensions_mut().insert(rights);
@@ -128,6 +140,7 @@ impl Host {
                     Err(unknown) => unknown.into_http(),
                 };
                 // The request is over when its answer is.
+                let response = Traced::new(response, span);
                 Ok::<_, Infallible>(response.map(|body| Held::new(body, (present, timer))))
             }
         });

@@ -3,7 +3,7 @@
 use onewriter_core::{Durability, Engine, journal::Mode};
 use onewriter_proto::PROTOCOL;
 
-use super::{Sources, page::Page};
+use super::{Others, Sources, page::Page};
 use crate::process;
 
 impl Sources {
@@ -16,6 +16,7 @@ impl Sources {
         locks(&self.engine, &mut page);
         leases(&self.engine, &mut page);
         journal(&self.engine, &mut page);
+        others(&self.others, &mut page);
         page.into_text()
     }
 
@@ -120,4 +121,15 @@ fn journal(engine: &Engine, page: &mut Page) {
     page.counter("onewriter_journal_dropped_total", help).is(stats.dropped_unchanged as f64);
     let help = "Attempts to write that failed; each is tried again";
     page.counter("onewriter_journal_failed_attempts_total", help).is(stats.failed_attempts as f64);
+}
+
+fn others(others: &Others, page: &mut Page) {
+    let faults = others.store.as_ref().map_or(0, |store| store.faults());
+    let help = "Answers of the external store that did not come, or said that it failed";
+    page.counter("onewriter_store_faults_total", help).is(faults as f64);
+    let (sent, lost) = others.spans.as_ref().map_or((0, 0), |spans| spans.counts());
+    page.counter("onewriter_spans_sent_total", "Spans that the collector has taken")
+        .is(sent as f64);
+    let help = "Spans that are lost: the collector did not take them, or they were too many";
+    page.counter("onewriter_spans_lost_total", help).is(lost as f64);
 }

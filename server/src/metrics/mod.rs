@@ -16,13 +16,21 @@ use onewriter_core::Engine;
 use tokio::net::TcpListener;
 
 pub(crate) use self::requests::Meters;
-use crate::lifecycle::Lifecycle;
+use crate::{external::External, lifecycle::Lifecycle, spans::Spans};
 
 /// What the figures are taken from.
 pub(crate) struct Sources {
     pub(crate) engine: Arc<Engine>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) others: Others,
+}
+
+/// Servers that the daemon is a client of.
+#[derive(Clone, Default)]
+pub(crate) struct Others {
+    pub(crate) spans: Option<Arc<Spans>>,
+    pub(crate) store: Option<Arc<External>>,
 }
 
 /// Where Prometheus will ask.
@@ -47,9 +55,10 @@ impl Endpoint {
 
     /// Answers until `lifecycle` is over, beside everything else. The last figures can still be
     /// fetched while the daemon drains.
-    pub(crate) fn serve(self, engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) {
+    pub(crate) fn serve(self, engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>, others: Others) {
         let (engine, lifecycle) = (Arc::clone(engine), Arc::clone(lifecycle));
-        let sources = Sources { engine, lifecycle: Arc::clone(&lifecycle), meters: self.meters };
+        let sources =
+            Sources { engine, lifecycle: Arc::clone(&lifecycle), meters: self.meters, others };
         let serve = serve::serve(self.listener, Arc::new(sources));
         tokio::spawn(async move {
             tokio::select! {

@@ -26,7 +26,7 @@ impl Site {
         let endpoint = Endpoint::bind(Some("127.0.0.1:0")).await.unwrap().unwrap();
         let (address, meters) = (endpoint.listener.local_addr().unwrap(), endpoint.meters());
         let lifecycle = Lifecycle::new();
-        endpoint.serve(&engine, &lifecycle);
+        endpoint.serve(&engine, &lifecycle, Others::default());
         Self { address, meters, lifecycle, _root: root }
     }
 

@@ -3,7 +3,6 @@
 mod administration;
 mod builds;
 mod bulk;
-mod inflow;
 mod leases;
 mod list_tree;
 mod messages;
@@ -35,6 +34,7 @@ use tonic::{
 };
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 
+pub(crate) use self::reapi::{MAX_BATCH, MAX_MESSAGE as MAX_BLOB_MESSAGE};
 use self::{
     administration::Administration, builds::Builds, bulk::Bulk, leases::Leases,
     mutations::Mutations, reading::Reading, transactions::Transactions,
@@ -67,7 +67,7 @@ pub(crate) const NAMES: [&str; 11] = [
 /// Where the answers of a stream go.
 type Sender<T> = mpsc::Sender<Result<T, Status>>;
 
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// What is known of a call, and its message or stream of messages.
 fn split<T>(request: Request<T>) -> (Request<()>, T) {

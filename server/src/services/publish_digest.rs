@@ -16,7 +16,7 @@ use tonic::{Request, Status};
 
 use super::recognise::Recognise;
 use crate::{
-    content::{Content, Wanted, blocking},
+    content::{Content, ObtainError, Wanted},
     peer::Terms,
     status::status,
 };
@@ -46,7 +46,7 @@ pub(super) async fn serve(
 }
 
 /// The answer, if it can be given without being sent any content: where the path has it already,
-/// or the store or another path of the root has.
+/// or another path of the root or the store has.
 pub(super) async fn known(
     engine: &Engine,
     content: &Arc<Content>,
@@ -64,9 +64,8 @@ pub(super) async fn known(
             return Ok(Some(done(content, wanted, changes)));
         }
     }
-    let (here, rights) = (Arc::clone(content), caller.rights.clone());
-    let staged = blocking(move || here.obtain(&wanted, rights.as_deref())).await;
-    let Some(staged) = staged.map_err(|e| status(failed(&path, &e)))? else { return Ok(None) };
+    let staged = content.obtain(wanted, caller.rights.clone(), caller.deadline).await;
+    let Some(staged) = staged.map_err(|e| status(failed(&path, e)))? else { return Ok(None) };
     put(engine, content, caller.clone(), (to, umask), staged, wanted).await.map(Some)
 }
 
@@ -114,9 +113,12 @@ fn wanted(digest: &onewriter_proto::v1::Digest) -> Result<Wanted, Error> {
     Ok(Wanted { function, hash, size: Some(digest.size) })
 }
 
-fn failed(path: &RelPath, error: &StoreError) -> Error {
+fn failed(path: &RelPath, error: ObtainError) -> Error {
     match error {
-        StoreError::Io { what, errno } => Error::io(path.as_bytes(), what, *errno),
-        other => Error::new(Reason::Io, path.as_bytes(), other.to_string()),
+        ObtainError::Here(StoreError::Io { what, errno }) => {
+            Error::io(path.as_bytes(), what, errno)
+        }
+        ObtainError::Here(other) => Error::new(Reason::Io, path.as_bytes(), other.to_string()),
+        ObtainError::There(fault) => fault.error(path.as_bytes()),
     }
 }

@@ -20,13 +20,12 @@ use tonic::{Request, Status};
 
 use super::{
     Answers, Sender, answers,
-    inflow::Inflow,
     messages::Messages,
     publish_digest::{known, nothing, put},
     send, within,
 };
 use crate::{
-    content::{Content, Wanted},
+    content::{Content, Inflow, Wanted},
     peer::Terms,
     status::status,
 };
@@ -64,9 +63,7 @@ async fn publish(
     let Terms { caller, umask, .. } = Terms::of(&request, context);
     // Checked before any content is sent.
     publication(to.clone(), nothing(), umask)?;
-    let digest = blake3.map(digest).transpose().map_err(status)?;
-    let wanted =
-        digest.map(|hash| Wanted { function: Function::Blake3, hash: hash.into(), size: None });
+    let wanted = blake3.map(wanted).transpose().map_err(status)?;
     if let Some(wanted) = wanted
         && let Some(done) = known(&engine, &content, &caller, (&to, umask), wanted).await?
     {
@@ -81,7 +78,7 @@ async fn publish(
         let proceed = PublishStreamResponse { step: Some(Out::Proceed(PublishProceed {})) };
         send(answers, proceed).await?;
     }
-    let staged = receive(&engine, &mut steps, &path, digest, &caller).await?;
+    let staged = receive(&engine, &mut steps, &path, wanted, &caller).await?;
     if let Some(found) = wanted {
         return put(&engine, &content, caller, (&to, umask), staged, found).await;
     }
@@ -99,12 +96,12 @@ async fn receive(
     engine: &Engine,
     steps: &mut impl Messages<PublishStreamRequest>,
     path: &[u8],
-    digest: Option<blake3::Hash>,
+    wanted: Option<Wanted>,
     caller: &Caller,
 ) -> Result<Staged, Status> {
     let fail = |errno| status(Error::io(path, "cannot write its content into staging", errno));
     let staged = engine.tree().staging().create_own().map_err(fail)?;
-    let mut inflow = Inflow::new(&staged, digest.is_some()).map_err(fail)?;
+    let mut inflow = Inflow::new(&staged, wanted.map(|wanted| wanted.function)).map_err(fail)?;
     let mut usage = caller.rights.as_ref().map(Rights::usage);
     let place = RelPath::parse(path).unwrap_or_default();
     let PublishFinish { size: announced } = loop {
@@ -138,7 +135,7 @@ async fn receive(
             format!("{size} bytes arrived, {announced} were announced; nothing was published");
         return Err(mismatch(why));
     }
-    if digest.is_some_and(|digest| digest != found) {
+    if wanted.zip(found).is_some_and(|(wanted, found)| !wanted.is(&found)) {
         let why = "the content that arrived does not have the digest that was announced; nothing \
                    was published";
         return Err(mismatch(why.to_owned()));
@@ -166,8 +163,8 @@ async fn next(
     }
 }
 
-fn digest(bytes: Vec<u8>) -> Result<blake3::Hash, Error> {
-    let bytes: [u8; 32] =
-        bytes.try_into().map_err(|_| convert::bad("blake3", "a BLAKE3 digest has 32 bytes"))?;
-    Ok(blake3::Hash::from_bytes(bytes))
+fn wanted(blake3: Vec<u8>) -> Result<Wanted, Error> {
+    let hash = <[u8; 32]>::try_from(blake3);
+    let hash = hash.map_err(|_| convert::bad("blake3", "a BLAKE3 digest has 32 bytes"))?;
+    Ok(Wanted { function: Function::Blake3, hash, size: None })
 }

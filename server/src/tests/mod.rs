@@ -11,6 +11,8 @@ mod mutations;
 mod publishing;
 mod reading;
 mod remote;
+mod serving;
+mod spans;
 mod transactions;
 mod waiting;
 

@@ -71,6 +71,8 @@ reasons! {
     Forbidden => "FORBIDDEN",
     Quota => "QUOTA",
     TooManyRequests => "TOO_MANY_REQUESTS",
+    StoreUnavailable => "STORE_UNAVAILABLE",
+    StoreRefused => "STORE_REFUSED",
 }
 
 impl Reason {

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     admission::Admitted,
+    course::Course,
     leases::Token,
     locks::{LockGuard, Owner},
     policy::{Rights, Slot},
@@ -37,6 +38,8 @@ pub(super) struct Work {
     pub(super) rights: Option<Arc<Rights>>,
     /// Its caller's turn, kept for as long as it acts, whoever still waits for the answer.
     pub(super) slot: Option<Slot>,
+    /// Where its course is written down.
+    pub(super) course: Option<Arc<Course>>,
     books: Arc<Books>,
     directory: String,
     owner: Arc<Owner>,
@@ -58,6 +61,7 @@ impl Work {
             leases: caller.leases,
             rights: caller.rights,
             slot: None,
+            course: caller.course,
             books: Arc::clone(books),
             directory: caller.directory,
             owner: Arc::new(Owner { method: mutation.method(), ..caller.owner }),
@@ -83,6 +87,9 @@ impl Work {
             rights.charge(changes);
         }
         let (owner, directory) = (&*self.owner, &*self.directory);
+        if let Some(course) = &self.course {
+            course.ended(owner, changes, error);
+        }
         self.books.history.note(&self.owner, changes);
         let heading = Heading { owner, directory, took: self.arrived.elapsed() };
         self.books.record(&heading, changes, error);

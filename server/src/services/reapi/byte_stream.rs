@@ -21,7 +21,7 @@ use super::{
     refusal::{missing, refuse, stored},
 };
 use crate::{
-    content::{Content, Inlet, blocking},
+    content::{Inlet, OwnStore, blocking},
     peer,
     services::{Answers, Sender, answers, caller, send},
     status::status,
@@ -170,7 +170,7 @@ fn broken(error: io::Error) -> Status {
 
 /// Takes content; how much of it is there then.
 async fn write(
-    content: Arc<Content>,
+    content: Arc<OwnStore>,
     mut requests: Streaming<WriteRequest>,
 ) -> Result<i64, Status> {
     let Some(first) = requests.message().await? else {
@@ -205,7 +205,7 @@ async fn write(
 }
 
 /// Keeps what came until the client comes back; how much it is.
-async fn park(content: &Arc<Content>, name: String, intake: Intake) -> Result<i64, Status> {
+async fn park(content: &Arc<OwnStore>, name: String, intake: Intake) -> Result<i64, Status> {
     let inlet = intake.end().await.map_err(stored)?;
     let taken = inlet.taken() as i64;
     content.park(name, inlet);
@@ -214,7 +214,7 @@ async fn park(content: &Arc<Content>, name: String, intake: Intake) -> Result<i6
 
 /// Goes on with what waits, or begins anew.
 async fn begin(
-    content: &Arc<Content>,
+    content: &Arc<OwnStore>,
     name: &str,
     resource: &Resource,
     offset: i64,

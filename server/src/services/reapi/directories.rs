@@ -16,7 +16,7 @@ use super::{
     refusal::{missing, stored},
 };
 use crate::{
-    content::Content,
+    content::OwnStore,
     services::{Answers, Sender, answers, send},
 };
 
@@ -31,7 +31,7 @@ const MAX_DIRECTORIES: usize = 1 << 20;
 
 /// Streams the directory that is the content `root`, and all below it.
 pub(super) fn stream(
-    content: Arc<Content>,
+    content: Arc<OwnStore>,
     root: Digest,
     page: Option<usize>,
     deadline: Option<Instant>,
@@ -41,7 +41,7 @@ pub(super) fn stream(
 }
 
 async fn walk(
-    content: Arc<Content>,
+    content: Arc<OwnStore>,
     root: Digest,
     page: usize,
     answers: &Sender<GetTreeResponse>,
@@ -78,7 +78,7 @@ async fn walk(
     send(answers, GetTreeResponse { directories, ..Default::default() }).await
 }
 
-async fn read(content: &Arc<Content>, digest: Digest) -> Result<Option<Directory>, Status> {
+async fn read(content: &Arc<OwnStore>, digest: Digest) -> Result<Option<Directory>, Status> {
     if digest.size > MAX_DIRECTORY {
         return Err(bad(format!("{digest} is no directory: it has more than 4 MiB")));
     }

@@ -4,6 +4,7 @@ mod action_cache;
 mod byte_stream;
 mod capabilities;
 mod directories;
+mod forward;
 mod names;
 mod refusal;
 mod storage;
@@ -12,10 +13,14 @@ use std::sync::Arc;
 
 use onewriter_core::Engine;
 use onewriter_proto::{
-    bytestream::byte_stream_server::ByteStreamServer,
+    bytestream::byte_stream_server::{ByteStream, ByteStreamServer},
     reapi::{
-        self, action_cache_server::ActionCacheServer, capabilities_server::CapabilitiesServer,
-        content_addressable_storage_server::ContentAddressableStorageServer,
+        self,
+        action_cache_server::{ActionCache, ActionCacheServer},
+        capabilities_server::{Capabilities, CapabilitiesServer},
+        content_addressable_storage_server::{
+            ContentAddressableStorage, ContentAddressableStorageServer,
+        },
         digest_function::Value,
     },
 };
@@ -23,16 +28,19 @@ use onewriter_store::{Digest, Function};
 use onewriter_tree::{Reason, mutation::Deed};
 use tonic::{Code, Request, Status, service::Routes};
 
-use self::refusal::refuse;
+use self::{forward::Forward, refusal::refuse};
 use super::caller;
-use crate::{content::Content, status::status};
+use crate::{
+    content::{Backing, Content, OwnStore},
+    status::status,
+};
 
 /// The contents of one batch, in bytes.
-const MAX_BATCH: u64 = 4 << 20;
+pub(crate) const MAX_BATCH: u64 = 4 << 20;
 
 /// The largest message, in bytes: a batch, and what says which content is which. A batch of empty
 /// contents has as many as fit.
-const MAX_MESSAGE: usize = MAX_BATCH as usize + (1 << 20);
+pub(crate) const MAX_MESSAGE: usize = MAX_BATCH as usize + (1 << 20);
 
 /// What one message of a stream has of a content, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -45,25 +53,39 @@ pub(super) const NAMES: [&str; 4] = [
     "google.bytestream.ByteStream",
 ];
 
-/// What the services have in common.
+/// The services, where the store is the daemon's own.
 #[derive(Clone)]
 struct Api {
     engine: Arc<Engine>,
-    content: Arc<Content>,
+    content: Arc<OwnStore>,
 }
 
 impl Api {
-    /// Refuses whoever may not do `deed` anywhere: what lies in the store lies at no path, and who asks
-    /// for content has its digest. What is missing may be asked by whoever a rule names (`Deed::Stay`).
     async fn permit<T>(&self, request: &Request<T>, deed: Deed) -> Result<(), Status> {
-        let caller = caller(request, "content");
-        self.engine.permit_somewhere(&caller, deed).await.map_err(status)
+        permit(&self.engine, request, deed).await
     }
+}
+
+/// Refuses whoever may not do `deed` anywhere: what lies in the store lies at no path, and who asks
+/// for content has its digest. What is missing may be asked by whoever a rule names (`Deed::Stay`).
+async fn permit<T>(engine: &Engine, request: &Request<T>, deed: Deed) -> Result<(), Status> {
+    let caller = caller(request, "content");
+    engine.permit_somewhere(&caller, deed).await.map_err(status)
 }
 
 /// Adds the services to the daemon's.
 pub(super) fn add_to(routes: Routes, engine: &Arc<Engine>, content: &Arc<Content>) -> Routes {
-    let api = Api { engine: Arc::clone(engine), content: Arc::clone(content) };
+    let engine = Arc::clone(engine);
+    match content.backing().clone() {
+        Backing::Own(content) => add(routes, Api { engine, content }),
+        Backing::External(store) => add(routes, Forward { engine, store }),
+    }
+}
+
+fn add<A>(routes: Routes, api: A) -> Routes
+where
+    A: ActionCache + Capabilities + ContentAddressableStorage + ByteStream + Clone,
+{
     let storage = ContentAddressableStorageServer::new(api.clone());
     let results = ActionCacheServer::new(api.clone());
     routes

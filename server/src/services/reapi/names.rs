@@ -33,6 +33,15 @@ pub(super) fn to_write(name: &str) -> Result<Resource, Status> {
     found.and_then(|_| parse(&parts[start + 2..])).ok_or_else(|| nonsense(name))
 }
 
+/// The same in `instance`, unless the name says another one itself.
+pub(super) fn within(instance: &str, name: String) -> String {
+    let first = name.split('/').next();
+    match instance.is_empty() || !matches!(first, Some("blobs" | "compressed-blobs" | "uploads")) {
+        true => name,
+        false => format!("{instance}/{name}"),
+    }
+}
+
 fn split(name: &str) -> Result<Vec<&str>, Status> {
     match name.len() {
         0 => Err(bad("resource_name: the request has none")),
@@ -91,6 +100,19 @@ mod tests {
             assert_eq!(write(&format!("blobs/{HASH}/3/some/file.c")), plain);
             let zstd = write(&format!("compressed-blobs/zstd/blake3/{HASH}/3"));
             assert_eq!(zstd, resource(Function::Blake3, true));
+        }
+    }
+
+    #[test]
+    fn an_instance_is_put_before_names_without_one() {
+        for (instance, name, whole) in [
+            ("", "blobs/x/3", "blobs/x/3"),
+            ("main", "blobs/x/3", "main/blobs/x/3"),
+            ("a/b", "uploads/u/blobs/x/3", "a/b/uploads/u/blobs/x/3"),
+            ("main", "compressed-blobs/zstd/x/3", "main/compressed-blobs/zstd/x/3"),
+            ("main", "other/blobs/x/3", "other/blobs/x/3"),
+        ] {
+            assert_eq!(within(instance, name.to_owned()), whole);
         }
     }
 

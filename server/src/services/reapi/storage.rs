@@ -52,7 +52,7 @@ impl ContentAddressableStorage for Api {
         let request = request.into_inner();
         let function = function(request.digest_function)?;
         let sizes = request.requests.iter().filter_map(|one| one.digest.as_ref());
-        check_total(sizes.map(|digest| digest.size_bytes))?;
+        check_total(MAX_BATCH, sizes.map(|digest| digest.size_bytes))?;
         let responses = self.content.run(move |store| {
             let responses = request.requests.into_iter().map(|one| {
                 let status = match update(store, function, &one) {
@@ -74,7 +74,7 @@ impl ContentAddressableStorage for Api {
         self.permit(&request, Deed::Read).await?;
         let request = request.into_inner();
         let function = function(request.digest_function)?;
-        check_total(request.digests.iter().map(|digest| digest.size_bytes))?;
+        check_total(MAX_BATCH, request.digests.iter().map(|digest| digest.size_bytes))?;
         let responses = self.content.run(move |store| {
             let responses = request.digests.into_iter().map(|given| {
                 let (data, status) = match read(store, function, &given) {
@@ -108,12 +108,17 @@ impl ContentAddressableStorage for Api {
     }
 }
 
-/// Refuses batches whose contents are more than fit into a message.
-fn check_total(mut sizes: impl Iterator<Item = i64>) -> Result<(), Status> {
+/// Refuses batches whose contents are more than `max` bytes.
+pub(super) fn check_total(max: u64, mut sizes: impl Iterator<Item = i64>) -> Result<(), Status> {
     let add = |sum: u64, size| sum.checked_add(u64::try_from(size).unwrap_or(0));
     match sizes.try_fold(0, add) {
-        Some(0..=MAX_BATCH) => Ok(()),
-        _ => Err(bad("the contents of a batch are at most 4 MiB; larger ones are streamed")),
+        Some(sum) if sum <= max => Ok(()),
+        _ => {
+            let what = format!(
+                "the contents of a batch are at most {max} bytes; larger ones are streamed"
+            );
+            Err(bad(what))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Content by its digest, as clients of the Remote Execution API ask for it.
 
 mod batches;
+mod external;
 mod publishing;
 mod results;
 mod streams;

@@ -4,7 +4,7 @@ use v1::{Outcome::*, digest::Function};
 
 use super::*;
 
-fn request(path: &str, content: &[u8]) -> v1::PublishDigestRequest {
+pub(super) fn request(path: &str, content: &[u8]) -> v1::PublishDigestRequest {
     let hash = onewriter_store::Digest::of(onewriter_store::Function::Sha256, content).hash;
     let digest = v1::Digest {
         function: Function::Sha256.into(),
@@ -15,7 +15,11 @@ fn request(path: &str, content: &[u8]) -> v1::PublishDigestRequest {
     v1::PublishDigestRequest { context: context("digest"), publish: Some(publish) }
 }
 
-async fn publish(daemon: &Daemon, path: &str, content: &[u8]) -> Result<v1::Outcome, Status> {
+pub(super) async fn publish(
+    daemon: &Daemon,
+    path: &str,
+    content: &[u8],
+) -> Result<v1::Outcome, Status> {
     let done = daemon.mutations().await.publish_digest(request(path, content)).await?;
     Ok(outcomes(done.into_inner())[0].1)
 }

@@ -8,7 +8,7 @@ use prost::Message as _;
 
 use super::*;
 
-fn get(instance: &str, action: &Digest) -> GetActionResultRequest {
+pub(super) fn get(instance: &str, action: &Digest) -> GetActionResultRequest {
     GetActionResultRequest {
         instance_name: instance.into(),
         action_digest: Some(action.clone()),
@@ -16,7 +16,11 @@ fn get(instance: &str, action: &Digest) -> GetActionResultRequest {
     }
 }
 
-fn set(instance: &str, action: &Digest, result: &ActionResult) -> UpdateActionResultRequest {
+pub(super) fn set(
+    instance: &str,
+    action: &Digest,
+    result: &ActionResult,
+) -> UpdateActionResultRequest {
     UpdateActionResultRequest {
         instance_name: instance.into(),
         action_digest: Some(action.clone()),
@@ -26,7 +30,7 @@ fn set(instance: &str, action: &Digest, result: &ActionResult) -> UpdateActionRe
 }
 
 /// A result with a file, a directory with a file, and an output.
-async fn result(daemon: &Daemon) -> (ActionResult, Vec<Digest>) {
+pub(super) async fn result(daemon: &Daemon) -> (ActionResult, Vec<Digest>) {
     let [file, inner, stdout] =
         [daemon.put(b"file").await, daemon.put(b"inner").await, daemon.put(b"out").await];
     let node = FileNode { name: "f".into(), digest: Some(inner.clone()), ..Default::default() };

@@ -5,20 +5,20 @@ use onewriter_proto::bytestream::{QueryWriteStatusRequest, ReadRequest};
 
 use super::*;
 
-fn content(size: usize) -> Vec<u8> {
+pub(super) fn content(size: usize) -> Vec<u8> {
     (0..size).map(|n| (n / 7 * 13 % 251) as u8).collect()
 }
 
-fn upload(digest: &Digest) -> String {
+pub(super) fn upload(digest: &Digest) -> String {
     format!("main/uploads/a-uuid/blobs/{}/{}", digest.hash, digest.size_bytes)
 }
 
-fn packed_upload(digest: &Digest) -> String {
+pub(super) fn packed_upload(digest: &Digest) -> String {
     upload(digest).replace("/blobs/", "/compressed-blobs/zstd/")
 }
 
 /// The messages that write `data` from `offset`, the last of which says so if it is to `finish`.
-fn messages(name: &str, data: &[u8], offset: usize, finish: bool) -> Vec<WriteRequest> {
+pub(super) fn messages(name: &str, data: &[u8], offset: usize, finish: bool) -> Vec<WriteRequest> {
     let pieces: Vec<&[u8]> =
         if data.is_empty() { vec![b""] } else { data.chunks(64 << 10).collect() };
     let (last, mut at) = (pieces.len() - 1, offset);
@@ -35,12 +35,17 @@ fn messages(name: &str, data: &[u8], offset: usize, finish: bool) -> Vec<WriteRe
     pieces.iter().enumerate().map(message).collect()
 }
 
-async fn write(daemon: &Daemon, messages: Vec<WriteRequest>) -> Result<i64, Status> {
+pub(super) async fn write(daemon: &Daemon, messages: Vec<WriteRequest>) -> Result<i64, Status> {
     let written = daemon.streams().await.write(tokio_stream::iter(messages)).await?;
     Ok(written.into_inner().committed_size)
 }
 
-async fn read(daemon: &Daemon, name: &str, from: i64, limit: i64) -> Result<Vec<u8>, Status> {
+pub(super) async fn read(
+    daemon: &Daemon,
+    name: &str,
+    from: i64,
+    limit: i64,
+) -> Result<Vec<u8>, Status> {
     let resource_name = name.to_owned();
     let request = ReadRequest { resource_name, read_offset: from, read_limit: limit };
     let mut stream = daemon.streams().await.read(request).await?.into_inner();
@@ -51,14 +56,14 @@ async fn read(daemon: &Daemon, name: &str, from: i64, limit: i64) -> Result<Vec<
     Ok(found)
 }
 
-async fn status(daemon: &Daemon, name: &str) -> Result<(i64, bool), Status> {
+pub(super) async fn status(daemon: &Daemon, name: &str) -> Result<(i64, bool), Status> {
     let resource_name = name.to_owned();
     let request = QueryWriteStatusRequest { resource_name };
     let said = daemon.streams().await.query_write_status(request).await?.into_inner();
     Ok((said.committed_size, said.complete))
 }
 
-fn blob(digest: &Digest) -> String {
+pub(super) fn blob(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.hash, digest.size_bytes)
 }
 

@@ -7,6 +7,7 @@ use std::{fs::File, io::Write as _};
 
 use bytes::Bytes;
 use onewriter_core::policy::Room;
+use onewriter_store::{Digest, Function, Hasher};
 use onewriter_tree::Staged;
 use rustix::{
     fs::{FallocateFlags, fallocate},
@@ -22,7 +23,7 @@ const AHEAD: usize = 1 << 20;
 const ROOM: u64 = 16 << 20;
 
 /// A file in staging that grows.
-pub(super) struct Inflow {
+pub(crate) struct Inflow {
     /// Chunks that arrived while others are written.
     waiting: Vec<Chunk>,
     waiting_bytes: usize,
@@ -34,23 +35,23 @@ type Chunk = (Bytes, Option<Room>);
 
 struct Sink {
     file: File,
-    hasher: Option<blake3::Hasher>,
+    hasher: Option<Hasher>,
     size: u64,
     /// Where the room that was made ahead ends; 0 if none was.
     room: u64,
 }
 
 impl Inflow {
-    /// Writes to `staged`, and finds out the digest where it is `wanted`.
-    pub(super) fn new(staged: &Staged, wanted: bool) -> Result<Self, Errno> {
+    /// Writes to `staged`, and finds out the digest by this function, if any.
+    pub(crate) fn new(staged: &Staged, wanted: Option<Function>) -> Result<Self, Errno> {
         let file = staged.file().try_clone().map_err(errno)?;
-        let sink = Sink { file, hasher: wanted.then(blake3::Hasher::new), size: 0, room: 0 };
+        let sink = Sink { file, hasher: wanted.map(Hasher::new), size: 0, room: 0 };
         let writing = tokio::spawn(std::future::ready(Ok(sink)));
         Ok(Self { waiting: Vec::new(), waiting_bytes: 0, writing })
     }
 
     /// Takes one more chunk. Fails if an earlier one could not be written.
-    pub(super) async fn push(&mut self, chunk: Bytes, room: Option<Room>) -> Result<(), Errno> {
+    pub(crate) async fn push(&mut self, chunk: Bytes, room: Option<Room>) -> Result<(), Errno> {
         self.waiting_bytes += chunk.len();
         // Others wait for room, and this client may take its time with its next chunk.
         let is_awaited = room.as_ref().is_some_and(Room::is_scarce);
@@ -61,11 +62,11 @@ impl Inflow {
         Ok(())
     }
 
-    /// The number of bytes written in all, and their digest (of nothing, where it is not wanted).
-    pub(super) async fn end(mut self) -> Result<(u64, blake3::Hash), Errno> {
+    /// The number of bytes written in all, and their digest, where it is wanted.
+    pub(crate) async fn end(mut self) -> Result<(u64, Option<Digest>), Errno> {
         self.turn(Sink::trim).await?;
         let sink = done(&mut self.writing).await?;
-        Ok((sink.size, sink.hasher.unwrap_or_default().finalize()))
+        Ok((sink.size, sink.hasher.map(Hasher::finish)))
     }
 
     /// Begins to write what waits, when what is being written is done, and `then` what is to follow.
@@ -132,8 +133,8 @@ mod tests {
         Tree::init(dir.path()).unwrap();
         let tree = Tree::open(dir.path()).unwrap();
         let staged = tree.staging().create_own().unwrap();
-        let mut inflow = Inflow::new(&staged, true).unwrap();
-        let mut whole = blake3::Hasher::new();
+        let mut inflow = Inflow::new(&staged, Some(Function::Blake3)).unwrap();
+        let mut whole = Hasher::new(Function::Blake3);
         let chunks = (2 * ROOM + ROOM / 4) / AHEAD as u64;
         for n in 0..chunks {
             let chunk = Bytes::from(vec![n as u8; AHEAD]);
@@ -141,14 +142,14 @@ mod tests {
             inflow.push(chunk, None).await.unwrap();
         }
         let size = chunks * AHEAD as u64;
-        assert_eq!(inflow.end().await.unwrap(), (size, whole.finalize()));
+        let whole = whole.finish();
+        assert_eq!(inflow.end().await.unwrap(), (size, Some(whole)));
 
         let stat = staged.file().metadata().unwrap();
         assert_eq!(stat.len(), size);
         assert!(stat.blocks() * 512 < size + ROOM / 4, "{} blocks", stat.blocks());
-        let mut found = blake3::Hasher::new();
         let path = dir.path().join(".onewriter/staging").join(staged.name().unwrap());
-        found.update_reader(std::fs::File::open(path).unwrap()).unwrap();
-        assert_eq!(found.finalize(), whole.finalize());
+        let file = std::fs::File::open(path).unwrap();
+        assert_eq!(Digest::of_file(Function::Blake3, &file).unwrap(), whole);
     }
 }
