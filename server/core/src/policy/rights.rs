@@ -1,6 +1,9 @@
 //! What a policy grants to one identity.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use onewriter_tree::{Printable, RelPath, mutation::Deed};
 
@@ -13,6 +16,7 @@ pub struct Rights {
     names: Vec<String>,
     grants: Vec<Grant>,
     limits: Limits,
+    superseded: AtomicBool,
     pub(super) account: Arc<Account>,
     pub(super) turnstile: Arc<Turnstile>,
 }
@@ -52,11 +56,14 @@ impl Rights {
             account: Arc::new(Account::default()),
             turnstile: Arc::new(Turnstile::new(&limits)),
             limits,
+            superseded: AtomicBool::new(false),
         }
     }
 
-    /// The same identity under another policy. Requests that are under way go on to count.
+    /// The same identity under another policy, which takes this one's place. Requests that are under
+    /// way go on to count.
     pub(super) fn under(&self, policy: &Policy) -> Self {
+        self.superseded.store(true, Relaxed);
         let limits = policy.limits_of(&self.names);
         let turnstile = match self.turnstile.fits(&limits) {
             true => Arc::clone(&self.turnstile),
@@ -69,12 +76,19 @@ impl Rights {
             account: Arc::clone(&self.account),
             turnstile,
             limits,
+            superseded: AtomicBool::new(false),
         }
     }
 
     /// What it is called.
     pub fn who(&self) -> &Arc<str> {
         &self.who
+    }
+
+    /// Whether the policy was read again since. What has an end of its own may come to that; what
+    /// has none must not go on under rights that were taken away.
+    pub fn are_superseded(&self) -> bool {
+        self.superseded.load(Relaxed)
     }
 
     /// What it may use.
