@@ -25,3 +25,4 @@ mod status;
 mod tests;
 mod tls;
 mod tokens;
+mod visitors;

@@ -58,7 +58,7 @@ fn text(error: &Error) -> String {
     match error.reason {
         Reason::VersionMismatch | Reason::Journal | Reason::PositionGone | Reason::AskAgain => {
             error.what.clone()
-        },
+        }
         _ => error.to_string(),
     }
 }

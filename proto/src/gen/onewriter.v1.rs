@@ -3141,7 +3141,8 @@ pub struct WorkersResponse {
 /// all that one identity does from one address.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Worker {
-    /// As a policy names it: "uid:1000", "cert:builder-7", "token:nightly".
+    /// As a policy names it: "uid:1000", "cert:builder-7", "token:nightly"; how it came, as in "TLS", where
+    /// it has not said yet who it is.
     #[prost(string, tag = "1")]
     pub identity: ::prost::alloc::string::String,
     /// Its machine, as in "192.0.2.7"; empty for the daemon's own.
@@ -3162,11 +3163,15 @@ pub struct Worker {
     /// Under way, oldest first.
     #[prost(message, repeated, tag = "7")]
     pub requests: ::prost::alloc::vec::Vec<WorkerRequest>,
-    /// What it holds and waits for: locks, leases, and the right to run what runs once.
+    /// What it holds and waits for, as in StatusResponse, with no other parties than itself.
     #[prost(message, repeated, tag = "8")]
-    pub parts: ::prost::alloc::vec::Vec<WorkerPart>,
-    /// What runs in transactions, oldest first.
+    pub locks: ::prost::alloc::vec::Vec<LockedPath>,
     #[prost(message, repeated, tag = "9")]
+    pub leases: ::prost::alloc::vec::Vec<Leased>,
+    #[prost(message, repeated, tag = "10")]
+    pub turns: ::prost::alloc::vec::Vec<LockedPath>,
+    /// What runs in its transactions, oldest first.
+    #[prost(message, repeated, tag = "11")]
     pub transactions: ::prost::alloc::vec::Vec<TransactionStatus>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3176,32 +3181,6 @@ pub struct WorkerRequest {
     pub method: ::prost::alloc::string::String,
     #[prost(uint64, tag = "2")]
     pub for_ms: u64,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct WorkerPart {
-    /// Or it waits.
-    #[prost(bool, tag = "5")]
-    pub is_held: bool,
-    #[prost(message, optional, tag = "6")]
-    pub party: ::core::option::Option<LockParty>,
-    #[prost(oneof = "worker_part::Subject", tags = "1, 2, 3, 4")]
-    pub subject: ::core::option::Option<worker_part::Subject>,
-}
-/// Nested message and enum types in `WorkerPart`.
-pub mod worker_part {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Subject {
-        /// A path that is locked, for as long as one mutation takes.
-        #[prost(bytes, tag = "1")]
-        Lock(::prost::alloc::vec::Vec<u8>),
-        /// As in `Leased`.
-        #[prost(bytes, tag = "2")]
-        Path(::prost::alloc::vec::Vec<u8>),
-        #[prost(string, tag = "3")]
-        Name(::prost::alloc::string::String),
-        #[prost(message, tag = "4")]
-        Once(super::LeasedOnce),
-    }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainRequest {}

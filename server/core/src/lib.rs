@@ -17,8 +17,8 @@ pub mod transactions;
 
 pub use crate::{
     engine::{
-        Arrived, Caller, DEFAULT_WAIT, Durability, Engine, OnceKey, Refusal, Run, Sight, StartError,
-        Turn, Wait,
+        Arrived, Caller, DEFAULT_WAIT, Durability, Engine, OnceKey, Refusal, Run, Sight,
+        StartError, Turn, Wait,
     },
     ownership::{LOCK_FILE, Ownership, OwnershipError},
     recipes::{RecipeLine, RunningRecipe},

@@ -110,15 +110,22 @@ impl Host {
         let (lifecycle, open) = (Arc::clone(&self.lifecycle), self.lifecycle.connected());
         let (asks, patience) = (origin.clone(), remote.as_ref().map(Remote::patience));
         let begun = remote.as_ref().map(Remote::begun);
+        let address = remote.as_ref().map(Remote::address);
+        let visitor = lifecycle.visitors().enter(&origin, address);
         let meters = self.meters.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             let admitted = gate.admit(&asks, request.headers());
             let timer = meters.as_ref().map(|meters| meters.begin(request.uri().path()));
             let present = begun.as_ref().map(|begun| begun.requests.enter());
+            let known = admitted.as_ref().ok().map(|admitted| &admitted.who);
+            let asking = visitor.asks(known, request.uri());
             let mut routes = routes.clone();
             async move {
                 let response = match admitted {
                     Ok(admitted) => {
+                        if let Some(address) = address {
+                            request.extensions_mut().insert(address);
+                        }
                         request.extensions_mut().insert(admitted.who);
                         if let Some(rights) = admitted.rights {
                             request.extensions_mut().insert(rights);
@@ -128,7 +135,7 @@ impl Host {
                     Err(unknown) => unknown.into_http(),
                 };
                 // The request is over when its answer is.
-                Ok::<_, Infallible>(response.map(|body| Held::new(body, (present, timer))))
+                Ok::<_, Infallible>(response.map(|body| Held::new(body, (present, asking, timer))))
             }
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());

@@ -25,6 +25,14 @@ pub struct Refusal {
     pub kept: Option<RangeInclusive<i64>>,
 }
 
+impl Refusal {
+    /// Ends what could last longer than the policy under which it began.
+    pub fn ask_again() -> Self {
+        let what = "the daemon's policy was read again: ask again from the last position";
+        Error::new(Reason::AskAgain, b".", what).into()
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self { error, holder: None, denial: None, kept: None }
@@ -116,12 +124,6 @@ const STOPS: &str = "the daemon is about to stop and takes no more requests";
 
 pub(super) fn draining(path: &[u8]) -> Refusal {
     Error::new(Reason::Draining, path, STOPS).into()
-}
-
-/// What could last longer than the policy under which it began.
-pub(crate) fn ask_again() -> Refusal {
-    let what = "the daemon's policy was read again: ask again from the last position";
-    Error::new(Reason::AskAgain, b".", what).into()
 }
 
 /// What the policy has against it.

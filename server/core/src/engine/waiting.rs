@@ -138,7 +138,7 @@ impl Wait {
     /// Looks for those that are due, and takes out what is there.
     async fn look(&mut self) -> Result<Vec<Arrived>, Refusal> {
         if self.caller.rights.as_ref().is_some_and(|rights| rights.are_superseded()) {
-            return Err(super::refusal::ask_again());
+            return Err(Refusal::ask_again());
         }
         let is_missing = |which: &usize| self.missing.contains_key(which);
         let due: Vec<usize> = self.due.iter().copied().filter(is_missing).collect();

@@ -95,11 +95,8 @@ fn a_position_whose_next_record_is_pruned_or_never_was_is_refused_with_those_tha
 fn only_what_is_wanted_comes_but_the_position_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path()).unwrap();
-    let made = |path: &str, target: &str, outcome| Entry {
-        target: target.into(),
-        outcome,
-        ..entry(path)
-    };
+    let made =
+        |path: &str, target: &str, outcome| Entry { target: target.into(), outcome, ..entry(path) };
     journal.append(made("a", "one", "created"));
     journal.append(made("a/b", "two", "unchanged"));
     journal.append(Entry { other: Some(b"a/c".into()), ..made("x", "two", "created") });
