@@ -22,7 +22,7 @@ pub struct Rights {
 }
 
 /// A rule, as far as it means this identity.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Grant {
     rule: String,
     paths: Vec<RelPath>,
@@ -60,10 +60,8 @@ impl Rights {
         }
     }
 
-    /// The same identity under another policy, which takes this one's place. Requests that are under
-    /// way go on to count.
+    /// The same identity under another policy. Requests that are under way go on to count.
     pub(super) fn under(&self, policy: &Policy) -> Self {
-        self.superseded.store(true, Relaxed);
         let limits = policy.limits_of(&self.names);
         let turnstile = match self.turnstile.fits(&limits) {
             true => Arc::clone(&self.turnstile),
@@ -85,8 +83,18 @@ impl Rights {
         &self.who
     }
 
-    /// Whether the policy was read again since. What has an end of its own may come to that; what
-    /// has none must not go on under rights that were taken away.
+    /// Whether they say the same.
+    pub(super) fn are_as(&self, others: &Self) -> bool {
+        (&self.grants, &self.limits) == (&others.grants, &others.limits)
+    }
+
+    /// Others take their place.
+    pub(super) fn supersede(&self) {
+        self.superseded.store(true, Relaxed);
+    }
+
+    /// Whether others took their place since. What has an end of its own may come to that; what has
+    /// none must not go on under rights that were taken away.
     pub fn are_superseded(&self) -> bool {
         self.superseded.load(Relaxed)
     }
