@@ -66,7 +66,7 @@ async fn a_change_is_waited_for_from_the_position_that_was_told() {
 async fn a_deadline_names_the_path_and_who_holds_it() {
     let daemon = Daemon::start().await;
     let held = daemon.hold("d").await;
-    let paths = vec!["d/f".into(), "d".into()];
+    let paths: [Vec<u8>; 2] = ["d/f".into(), "d".into()];
     for (paths, path, holder) in
         [(&paths[..1], "d/f", ""), (&paths[1..], "d", "pid 7 (hold for target 'holder')")]
     {

@@ -21,8 +21,10 @@ use tokio::sync::Notify;
 pub(crate) struct Expectations {
     waiting: AtomicUsize,
     /// By path, in whose order all that is below a path lies side by side.
-    paths: Mutex<BTreeMap<Vec<u8>, Vec<(Arc<Bell>, usize)>>>,
+    paths: Mutex<ByPath>,
 }
+
+type ByPath = BTreeMap<Vec<u8>, Vec<(Arc<Bell>, usize)>>;
 
 /// Wakes one who waits.
 #[derive(Debug, Default)]
@@ -74,7 +76,7 @@ impl Expectations {
         paths.range(from..to).for_each(|(_, waiting)| waiting.iter().for_each(ring));
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Vec<(Arc<Bell>, usize)>>> {
+    fn lock(&self) -> MutexGuard<'_, ByPath> {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

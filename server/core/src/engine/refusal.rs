@@ -22,7 +22,7 @@ pub struct Refusal {
     /// What the policy says, where that is the cause.
     pub denial: Option<Box<Denial>>,
     /// The positions that the journal holds, where that is the cause.
-    pub kept: Option<RangeInclusive<i64>>,
+    pub kept: Option<Box<RangeInclusive<i64>>>,
 }
 
 impl Refusal {
@@ -47,7 +47,7 @@ impl From<JournalError> for Refusal {
         match error {
             JournalError::PositionGone { kept, .. } => {
                 let error = Error::new(Reason::PositionGone, b".", what);
-                Self { kept: Some(kept), ..error.into() }
+                Self { kept: Some(Box::new(kept)), ..error.into() }
             }
             _ => Error::new(Reason::Journal, b".", what).into(),
         }
