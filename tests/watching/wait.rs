@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::support::Link;
+use crate::support::{Link, Process};
 
 #[test]
 fn it_ends_when_the_last_path_is_there() {
@@ -53,6 +53,20 @@ fn it_goes_on_over_daemons_that_hand_over_and_are_killed() {
     file.done().ok();
     let told = change.done().json();
     assert!(told["found"][0]["seq"].as_i64().is_some_and(|seq| seq > 0), "{told}");
+}
+
+#[test]
+fn a_change_that_comes_while_it_has_no_daemon_is_not_missed() {
+    let root = Root::new();
+    root.client().input("1").run("publish f").ok();
+    let client = waiting(&root, "wait --changed f");
+    // It sees neither the end of its daemon nor the next one before that has done it.
+    let process = Process(client.id());
+    process.stop();
+    root.daemon().kill();
+    root.client().input("2").run("publish f").ok();
+    process.signal(rustix::process::Signal::CONT);
+    client.done().ok();
 }
 
 #[test]
