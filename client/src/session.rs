@@ -157,8 +157,19 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// As [`Session::stream`], for a call that may last as long as it likes: `talk` bounds each of
+    /// As [`Session::stream_again`], for a call that may last as long as it likes: `talk` bounds each of
     /// its waits itself.
+    pub(crate) fn converse_again<T>(
+        &mut self,
+        method: &str,
+        mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
+    ) -> Result<T, Failure> {
+        self.attempt(Repeat::Safe, None, |connection, options| {
+            talk(&mut connection.open(method, options)?)
+        })
+    }
+
+    /// As [`Session::stream`], in the same way.
     pub(crate) fn converse<T>(
         &mut self,
         method: &str,

@@ -67,7 +67,9 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let mut watch = Watch { context, request, left, timeout, has_begun: false, pause: PAUSES.0 };
     let mut session = Session::new(&server, timeout, !watch.context.is_direct());
     loop {
-        match session.converse("/onewriter.v1.Reading/WatchJournal", |call| watch.follow(call))? {
+        match session
+            .converse_again("/onewriter.v1.Reading/WatchJournal", |call| watch.follow(call))?
+        {
             End::Over(done) => return done,
             End::Unread => break,
             End::Again => {}
