@@ -58,7 +58,7 @@ Exit codes:
   2  the command line makes no sense
   3  no build root: nothing here, or above, has a .onewriter
   4  the daemon cannot be reached or started, or speaks another version
-  5  a lock or the daemon was waited for in vain
+  5  a lock, a path or the daemon was waited for in vain
   6  the daemon broke off while it served the request";
 
 impl Failure {
@@ -66,8 +66,12 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
-            Self::Refused { reason: Some(Reason::LockTimeout), .. } | Self::TimedOut(_) => 5,
-            Self::Refused { reason: Some(Reason::VersionMismatch | Reason::Draining), .. }
+            Self::Refused { reason: Some(Reason::LockTimeout | Reason::WaitTimeout), .. }
+            | Self::TimedOut(_) => 5,
+            Self::Refused {
+                reason: Some(Reason::VersionMismatch | Reason::Draining | Reason::AskAgain),
+                ..
+            }
             | Self::Unreachable(_)
             | Self::Barred { .. } => 4,
             Self::Refused { .. } | Self::Io(_) | Self::NoSandbox(_) => 1,
@@ -173,7 +177,13 @@ fn hint(reason: Reason, verb: &str) -> Option<&'static str> {
         Reason::LockTimeout => {
             "'onewriter status' shows who holds and who waits; --timeout waits longer"
         }
-        Reason::Draining => "run the command again when the daemon has ended",
+        Reason::WaitTimeout => {
+            "'onewriter status' shows who works on what; --timeout waits longer; is the name right?"
+        }
+        Reason::PositionGone => {
+            "--from with a position that there is; what was pruned can only be seen in the tree"
+        }
+        Reason::Draining | Reason::AskAgain => "run the command again when the daemon has ended",
         Reason::VersionMismatch => {
             "'onewriter stop' ends the old daemon; the next command starts a matching one"
         }

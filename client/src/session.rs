@@ -158,8 +158,19 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// As [`Session::stream`], for a call that may last as long as it likes: `talk` bounds each of
+    /// As [`Session::stream_again`], for a call that may last as long as it likes: `talk` bounds each of
     /// its waits itself.
+    pub(crate) fn converse_again<T>(
+        &mut self,
+        method: &str,
+        mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
+    ) -> Result<T, Failure> {
+        self.attempt(Repeat::Safe, None, |connection, options| {
+            talk(&mut connection.open(method, options)?)
+        })
+    }
+
+    /// As [`Session::stream`], in the same way.
     pub(crate) fn converse<T>(
         &mut self,
         method: &str,
@@ -238,7 +249,8 @@ impl<'a> Session<'a> {
             attempts += 1;
             // A daemon that ends, or was killed, breaks off; the next connection starts another.
             let again = match &error {
-                // It did nothing, and its successor waits for it to end.
+                // It did nothing, or ended what has to be begun anew, and its successor waits for it to
+                // end.
                 CallError::Status(status) if self.has_successor(status) => {
                     attempts -= 1;
                     std::thread::sleep(SUCCESSION);
@@ -259,9 +271,33 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether the daemon refused because it is about to end, and this client may start another.
+    /// Whether the daemon says that it is to be asked again, or refused because it is about to end,
+    /// and this client may start another.
     fn has_successor(&self, status: &Status) -> bool {
-        self.may_start && matches!(self.server, Server::Root(_)) && is_draining(status)
+        let may_start = self.may_start && matches!(self.server, Server::Root(_));
+        is(status, Reason::AskAgain) || may_start && is(status, Reason::Draining)
+    }
+
+    /// Connects anew, and starts nothing: whether anybody is there.
+    pub(crate) fn is_answered(&mut self) -> Result<bool, Failure> {
+        self.may_start = false;
+        let deadline = Instant::now() + self.timeout;
+        let dialled = match self.server {
+            Server::Remote(remote) => remote.dial(deadline, true).map_err(|error| match error {
+                NoConnection::Absent(_) => None,
+                NoConnection::Refused(failure) => Some(failure),
+            }),
+            _ => self.dial(deadline).map_err(|error| match error {
+                Dial::NoDaemon(_) => None,
+                Dial::Failed(failure) => Some(failure),
+            }),
+        };
+        self.connection = match dialled {
+            Ok(connection) => Some(connection),
+            Err(None) => return Ok(false),
+            Err(Some(failure)) => return Err(failure),
+        };
+        Ok(true)
     }
 
     fn connect(&self, deadline: Instant) -> Result<Connection<Line>, Failure> {
@@ -360,7 +396,11 @@ fn reconnect(
             return Err(failure);
         }
         // It did nothing, and a successor may come.
-        CallError::Status(status) if is_draining(status) => (false, false),
+        CallError::Status(status)
+            if is(status, Reason::Draining) || is(status, Reason::AskAgain) =>
+        {
+            (false, false)
+        }
         CallError::Refused => (false, false),
         // What the daemon may have done, nobody knows on this side of a link that was cut.
         CallError::Closed { .. } | CallError::Io { .. } => (true, repeat == Repeat::Never),
@@ -385,8 +425,9 @@ fn reconnect(
     Err(error.into())
 }
 
-fn is_draining(status: &Status) -> bool {
-    status.info.as_ref().is_some_and(|info| info.reason == Reason::Draining.as_str())
+/// Whether this is why.
+pub(crate) fn is(status: &Status, reason: Reason) -> bool {
+    status.info.as_ref().is_some_and(|info| info.reason == reason.as_str())
 }
 
 /// Why there is no connection.

@@ -76,7 +76,11 @@ impl Gate {
     pub(crate) fn replace(&self, policy: Policy, tokens: Option<Tokens>) {
         self.guards_local.store(!policy.rules.is_empty(), Relaxed);
         self.book.replace(policy);
-        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens.map(Arc::new);
+        let mut known = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        if known.as_deref() != tokens.as_ref() {
+            *known = tokens.map(Arc::new);
+            self.book.expire();
+        }
     }
 
     /// Who asks on a connection with these headers.

@@ -29,3 +29,4 @@ mod status;
 mod tests;
 mod tls;
 mod tokens;
+mod visitors;

@@ -11,12 +11,14 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     presence::{Presence, Present},
     services,
+    visitors::Visitors,
 };
 
 /// One daemon's life.
 pub(crate) struct Lifecycle {
     started: Instant,
     connections: Arc<Presence>,
+    visitors: Arc<Visitors>,
     phase: watch::Sender<Phase>,
     health: HealthReporter,
 }
@@ -38,6 +40,7 @@ impl Lifecycle {
         Arc::new(Self {
             started: Instant::now(),
             connections: Arc::default(),
+            visitors: Arc::default(),
             phase: watch::Sender::default(),
             health: HealthReporter::new(),
         })
@@ -54,6 +57,11 @@ impl Lifecycle {
     /// An open connection, until it is dropped.
     pub(crate) fn connected(&self) -> Present {
         self.connections.enter()
+    }
+
+    /// Who is connected.
+    pub(crate) fn visitors(&self) -> &Arc<Visitors> {
+        &self.visitors
     }
 
     pub(crate) fn health(&self) -> &HealthReporter {

@@ -1,6 +1,7 @@
 //! What a request says of itself.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -14,6 +15,10 @@ use crate::{identity::Identity, status::status};
 
 /// The longest a build id or target that is kept of a request, in bytes; longer ones are cut.
 const LABEL_MAX: usize = 1024;
+
+/// The machine that a request came from, where it is another one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address(pub(crate) IpAddr);
 
 /// What a request says besides what it wants.
 pub(crate) struct Terms {
@@ -41,6 +46,7 @@ impl Terms {
                 None | Some(Identity::Local { .. }) => None,
                 Some(_) => rights.as_ref().map(|rights| Arc::clone(rights.who())),
             },
+            address: request.extensions().get::<Address>().map(|address| address.0),
         };
         let deadline = deadline(request.metadata());
         Self {

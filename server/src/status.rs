@@ -15,7 +15,7 @@ const MAX_VALUE: usize = 768;
 
 /// The status that tells of a refusal.
 pub(crate) fn status(refusal: impl Into<Refusal>) -> Status {
-    let Refusal { error, holder, denial } = refusal.into();
+    let Refusal { error, holder, denial, kept } = refusal.into();
     let subject = match error.reason {
         Reason::BadRequest if error.path != b"." => "field",
         _ => "path",
@@ -34,6 +34,10 @@ pub(crate) fn status(refusal: impl Into<Refusal>) -> Status {
         put("rule", denial.rule);
         put("cure", denial.cure);
     }
+    if let Some(kept) = kept {
+        put("oldest", kept.start().to_string());
+        put("newest", kept.end().to_string());
+    }
     if let Some(errno) = error.errno {
         put("errno", errno.raw_os_error().to_string());
     }
@@ -46,14 +50,15 @@ pub(crate) fn status(refusal: impl Into<Refusal>) -> Status {
 
 /// What is told where the journal cannot be read.
 pub(crate) fn unreadable_journal(error: JournalError) -> Error {
-    let cause = std::error::Error::source(&error).map(|c| format!(": {c}")).unwrap_or_default();
-    Error::new(Reason::Journal, b".", format!("{error}{cause}"))
+    Refusal::from(error).error
 }
 
 /// The root is named only where it is the matter.
 fn text(error: &Error) -> String {
     match error.reason {
-        Reason::VersionMismatch | Reason::Journal => error.what.clone(),
+        Reason::VersionMismatch | Reason::Journal | Reason::PositionGone | Reason::AskAgain => {
+            error.what.clone()
+        }
         _ => error.to_string(),
     }
 }
@@ -85,8 +90,9 @@ fn code(reason: Reason) -> Code {
         NoSpace | TooLarge | Quota | TooManyRequests => Code::ResourceExhausted,
         SymlinkRace | Incomplete | Conflict | Deadlock => Code::Aborted,
         ContentMismatch => Code::DataLoss,
-        LockTimeout => Code::DeadlineExceeded,
-        Draining | StoreUnavailable => Code::Unavailable,
+        LockTimeout | WaitTimeout => Code::DeadlineExceeded,
+        Draining | AskAgain | StoreUnavailable => Code::Unavailable,
+        PositionGone => Code::OutOfRange,
         Journal | Io => Code::Internal,
     }
 }

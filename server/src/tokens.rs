@@ -18,7 +18,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 use crate::tls::{self, TlsError};
 
 /// Who is known by a token.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tokens(Vec<(Arc<str>, [u8; 32])>);
 
 /// Why nobody is known by one.

@@ -121,6 +121,35 @@ def looks(channel):
     assert {record.target for record in records} == {"all"}
 
 
+def follows(channel):
+    stub = reading_grpc.ReadingStub(channel)
+    waiting = stub.Wait(reading.WaitRequest(paths=[b"d/e", b"d/awaited"]))
+    begun = next(waiting)
+    assert begun.seq > 0 and not begun.found
+    assert [one.index for one in next(waiting).found] == [0]
+    watching = stub.WatchJournal(reading.WatchJournalRequest(after_seq=0, paths=[b"d"]))
+    seen = [record.path for record in next(watching).records]
+    assert b"d/large" in seen, seen
+    make = mutations.MakeDirectories(paths=[b"d/awaited"])
+    mutations_grpc.MutationsStub(channel).MakeDirectories(
+        mutations.MakeDirectoriesRequest(make=make))
+    found = [one for answer in waiting for one in answer.found]
+    assert [(one.index, one.stat.path) for one in found] == [(1, b"d/awaited")]
+    while b"d/awaited" not in seen:
+        answer = next(watching)
+        assert answer.seq > begun.seq
+        seen += [record.path for record in answer.records]
+    assert len(seen) == len(set(seen)), seen
+    workers = administration_grpc.AdministrationStub(channel).Workers(
+        administration.WorkersRequest()).workers
+    own = [worker for worker in workers if worker.pid == os.getpid()]
+    methods = [request.method for request in own[0].requests]
+    assert "onewriter.v1.Reading/WatchJournal" in methods, methods
+    watching.cancel()
+    gone = reading.WatchJournalRequest(after_seq=1 << 40)
+    assert is_refused(grpc.StatusCode.OUT_OF_RANGE, lambda: next(stub.WatchJournal(gone)))
+
+
 def holds_leases(channel):
     stub = leases_grpc.LeasesStub(channel)
     hold = Conversation(stub.Hold)
@@ -251,7 +280,7 @@ def main():
     options = [("grpc.default_authority", "localhost")]
     with grpc.insecure_channel(f"unix:{SOCKET}", options) as plain:
         channel = grpc.intercept_channel(plain, recorder)
-        for step in changes, looks, holds_leases, commits, accounts, stores:
+        for step in changes, looks, follows, holds_leases, commits, accounts, stores:
             step(channel)
             print(f"    {step.__name__.replace('_', ' ')}", flush=True)
         services = is_found_by_reflection(channel)

@@ -59,7 +59,8 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     printed
 }
 
-fn as_text(record: &JournalRecord) -> String {
+/// A record for people.
+pub(super) fn as_text(record: &JournalRecord) -> String {
     let at = record.at.unwrap_or_default();
     let mut text = format!(
         "{:>6} {} {:<10} {:<10} '{}'",
@@ -107,7 +108,8 @@ pub(super) fn utc(seconds: i64, nanoseconds: u32) -> String {
     )
 }
 
-fn as_json(record: &JournalRecord) -> Value {
+/// A record for programs.
+pub(super) fn as_json(record: &JournalRecord) -> Value {
     let at = record.at.unwrap_or_default();
     let mut object = path_fields("path", &record.path);
     object.insert("seq".into(), record.seq.into());

@@ -28,6 +28,9 @@ mod status;
 mod stop;
 mod top;
 mod touch;
+mod wait;
+mod watch;
+mod workers;
 
 use std::path::PathBuf;
 
@@ -57,9 +60,12 @@ pub(crate) const ALL: &[&Verb] = &[
     &fetch::VERB,
     &lock::VERB,
     &once::VERB,
+    &wait::VERB,
+    &watch::VERB,
     &log::VERB,
     &report::VERB,
     &status::VERB,
+    &workers::VERB,
     &stats::VERB,
     &top::VERB,
     &stop::VERB,

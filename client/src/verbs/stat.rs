@@ -5,7 +5,7 @@ use onewriter_proto::{
     v1::{FileKind, Stat, StatRequest, StatResponse},
 };
 use onewriter_tree::{Last, RelPath};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::MANY;
 use crate::{
@@ -107,7 +107,8 @@ fn as_text(stat: &Stat) -> String {
     text
 }
 
-fn as_json(stat: &Stat) -> Value {
+/// A description for programs.
+pub(super) fn as_json(stat: &Stat) -> Map<String, Value> {
     let mut object = path_fields("path", &stat.path);
     object.insert("kind".into(), kind(stat).into());
     if stat.kind() != FileKind::Unspecified {
@@ -126,5 +127,5 @@ fn as_json(stat: &Stat) -> Value {
     if stat.kind() == FileKind::Symlink {
         object.extend(path_fields("target", &stat.target));
     }
-    Value::Object(object)
+    object
 }

@@ -90,7 +90,8 @@ fn print_parties(
     Ok(())
 }
 
-fn subject(lease: &Leased) -> String {
+/// What a lease is on, for people.
+pub(super) fn subject(lease: &Leased) -> String {
     match &lease.subject {
         Some(leased::Subject::Path(path)) => format!("'{}'", shown(path)),
         Some(leased::Subject::Name(name)) => format!("name '{}'", shown(name.as_bytes())),
@@ -110,52 +111,55 @@ fn describe(party: &LockParty) -> String {
     format!("{access} by pid {} ({method}{target}) for {seconds:.1} s{token}", party.pid)
 }
 
-fn for_target(target: &str) -> String {
+pub(super) fn for_target(target: &str) -> String {
     if target.is_empty() { String::new() } else { format!(" for target '{target}'") }
 }
 
-fn transaction_as_json(t: &TransactionStatus) -> Value {
+pub(super) fn transaction_as_json(t: &TransactionStatus) -> Value {
     json!({
         "method": t.method, "build": t.build, "target": t.target, "pid": t.pid, "uid": t.uid,
         "command": t.command, "for_ms": t.for_ms,
     })
 }
 
+fn parties_as_json(parties: &[LockParty]) -> Value {
+    let party = |p: &LockParty| {
+        let mut party = json!({
+            "method": p.method, "build": p.build, "target": p.target, "pid": p.pid, "uid": p.uid,
+            "exclusive": p.exclusive, "for_ms": p.for_ms,
+        });
+        if p.token != 0 {
+            party["token"] = p.token.into();
+        }
+        party
+    };
+    parties.iter().map(party).collect()
+}
+
+pub(super) fn lock_as_json(lock: &LockedPath) -> Value {
+    let mut object = path_fields("path", &lock.path);
+    object.insert("holders".into(), parties_as_json(&lock.holders));
+    object.insert("waiters".into(), parties_as_json(&lock.waiters));
+    Value::Object(object)
+}
+
+pub(super) fn lease_as_json(lease: &Leased) -> Value {
+    let mut object = match &lease.subject {
+        Some(leased::Subject::Path(path)) => path_fields("path", path),
+        Some(leased::Subject::Name(name)) => path_fields("name", name.as_bytes()),
+        Some(leased::Subject::Once(once)) => {
+            let mut object = path_fields("once", once.key.as_bytes());
+            object.insert("build".into(), once.build.clone().into());
+            object
+        }
+        None => Default::default(),
+    };
+    object.insert("holders".into(), parties_as_json(&lease.holders));
+    object.insert("waiters".into(), parties_as_json(&lease.waiters));
+    Value::Object(object)
+}
+
 fn as_json(status: &StatusResponse) -> Value {
-    let parties = |parties: &[LockParty]| -> Vec<Value> {
-        let party = |p: &LockParty| {
-            let mut party = json!({
-                "method": p.method, "build": p.build, "target": p.target, "pid": p.pid, "uid": p.uid,
-                "exclusive": p.exclusive, "for_ms": p.for_ms,
-            });
-            if p.token != 0 {
-                party["token"] = p.token.into();
-            }
-            party
-        };
-        parties.iter().map(party).collect()
-    };
-    let lock = |lock: &LockedPath| {
-        let mut object = path_fields("path", &lock.path);
-        object.insert("holders".into(), parties(&lock.holders).into());
-        object.insert("waiters".into(), parties(&lock.waiters).into());
-        Value::Object(object)
-    };
-    let lease = |lease: &Leased| {
-        let mut object = match &lease.subject {
-            Some(leased::Subject::Path(path)) => path_fields("path", path),
-            Some(leased::Subject::Name(name)) => path_fields("name", name.as_bytes()),
-            Some(leased::Subject::Once(once)) => {
-                let mut object = path_fields("once", once.key.as_bytes());
-                object.insert("build".into(), once.build.clone().into());
-                object
-            }
-            None => Default::default(),
-        };
-        object.insert("holders".into(), parties(&lease.holders).into());
-        object.insert("waiters".into(), parties(&lease.waiters).into());
-        Value::Object(object)
-    };
     let mut object = path_fields("root", &status.root);
     object.insert("running".into(), true.into());
     object.insert("version".into(), status.version.clone().into());
@@ -166,9 +170,9 @@ fn as_json(status: &StatusResponse) -> Value {
     object.insert("draining".into(), status.draining.into());
     object.insert("connections".into(), status.connections.into());
     object.insert("journal_mode".into(), status.journal_mode.clone().into());
-    object.insert("locks".into(), status.locks.iter().map(lock).collect());
-    object.insert("leases".into(), status.leases.iter().map(lease).collect());
-    object.insert("turns".into(), status.turns.iter().map(lock).collect());
+    object.insert("locks".into(), status.locks.iter().map(lock_as_json).collect());
+    object.insert("leases".into(), status.leases.iter().map(lease_as_json).collect());
+    object.insert("turns".into(), status.turns.iter().map(lock_as_json).collect());
     let transactions = status.transactions.iter().map(transaction_as_json).collect();
     object.insert("transactions".into(), transactions);
     Value::Object(object)

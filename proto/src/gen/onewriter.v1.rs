@@ -290,6 +290,15 @@ pub enum Reason {
     /// The caller asks for too much at a time: too many of its requests wait for their turn, or its turn
     /// did not come in time.
     TooManyRequests = 38,
+    /// The journal does not hold what came right after a position: that was pruned, or the position is
+    /// of another journal. The metadata has the `oldest` and the `newest` position that there are.
+    PositionGone = 60,
+    /// The daemon ends what could last longer than itself, or than the policy under which it began: it
+    /// is to be asked again, from the position that was told last.
+    AskAgain = 61,
+    /// What was waited for did not come in time. The metadata names a `path` that is missing and, if
+    /// anybody works on it, the `holder`.
+    WaitTimeout = 62,
     /// The external content store (`--cas`) cannot be reached, broke off, failed, or did not answer in
     /// time. Nothing is wrong with the request: ask again later.
     StoreUnavailable = 64,
@@ -344,6 +353,9 @@ impl Reason {
             Self::Forbidden => "REASON_FORBIDDEN",
             Self::Quota => "REASON_QUOTA",
             Self::TooManyRequests => "REASON_TOO_MANY_REQUESTS",
+            Self::PositionGone => "REASON_POSITION_GONE",
+            Self::AskAgain => "REASON_ASK_AGAIN",
+            Self::WaitTimeout => "REASON_WAIT_TIMEOUT",
             Self::StoreUnavailable => "REASON_STORE_UNAVAILABLE",
             Self::StoreRefused => "REASON_STORE_REFUSED",
         }
@@ -392,6 +404,9 @@ impl Reason {
             "REASON_FORBIDDEN" => Some(Self::Forbidden),
             "REASON_QUOTA" => Some(Self::Quota),
             "REASON_TOO_MANY_REQUESTS" => Some(Self::TooManyRequests),
+            "REASON_POSITION_GONE" => Some(Self::PositionGone),
+            "REASON_ASK_AGAIN" => Some(Self::AskAgain),
+            "REASON_WAIT_TIMEOUT" => Some(Self::WaitTimeout),
             "REASON_STORE_UNAVAILABLE" => Some(Self::StoreUnavailable),
             "REASON_STORE_REFUSED" => Some(Self::StoreRefused),
             _ => None,
@@ -2137,6 +2152,70 @@ pub struct JournalRecord {
     #[prost(string, tag = "15")]
     pub identity: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchJournalRequest {
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    /// The position: records after this one. Absent: from now on, which is after all that was answered
+    /// before the request.
+    #[prost(int64, optional, tag = "2")]
+    pub after_seq: ::core::option::Option<i64>,
+    /// Only these paths and what is under them; at most 1,000. None means any.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub paths: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// As in ListJournalRequest.
+    #[prost(string, tag = "4")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub build: ::prost::alloc::string::String,
+    #[prost(bool, tag = "6")]
+    pub changes_only: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchJournalResponse {
+    /// The position that is reached: of all records up to this one, those that were asked for have come.
+    #[prost(int64, tag = "1")]
+    pub seq: i64,
+    /// At most 256; none in a message that only tells the position.
+    #[prost(message, repeated, tag = "2")]
+    pub records: ::prost::alloc::vec::Vec<JournalRecord>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaitRequest {
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    /// At least one, at most 10,000.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub paths: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Wait until something is there that was made, replaced or changed after `after_seq`, in a
+    /// directory also something below it. Absent `after_seq`: after the wait began.
+    #[prost(bool, tag = "3")]
+    pub changed: bool,
+    #[prost(int64, optional, tag = "4")]
+    pub after_seq: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WaitResponse {
+    /// A position of the journal: changes up to it are not waited for.
+    #[prost(int64, tag = "1")]
+    pub seq: i64,
+    #[prost(message, repeated, tag = "2")]
+    pub found: ::prost::alloc::vec::Vec<Awaited>,
+}
+/// A path that was waited for, and is there.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Awaited {
+    /// Which of the paths that were asked for, counted from 0.
+    #[prost(uint32, tag = "1")]
+    pub index: u32,
+    /// What is there, and where that really is.
+    #[prost(message, optional, tag = "2")]
+    pub stat: ::core::option::Option<Stat>,
+    /// The record of its last change, where `changed` was asked for and the journal has one: to wait for
+    /// the next change, ask with this as `after_seq`.
+    #[prost(int64, tag = "3")]
+    pub seq: i64,
+}
 /// Generated client implementations.
 #[cfg(feature = "tonic")]
 pub mod reading_client {
@@ -2324,6 +2403,70 @@ pub mod reading_client {
                 .insert(GrpcMethod::new("onewriter.v1.Reading", "ListJournal"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Streams the journal from a position on, and goes on with each record as it is written, without a
+        /// gap and without an end. The first message tells at once where it begins; each tells how far it
+        /// has come. Whoever asks again with the last `seq` that came misses nothing and gets nothing twice,
+        /// also from the daemon's successor. The daemon reads what a client is ready to take from the
+        /// journal's file: a client that takes its time costs no memory.
+        /// OUT_OF_RANGE POSITION_GONE, also later: the client was so slow that what came next is pruned
+        /// UNAVAILABLE ASK_AGAIN, when the daemon is about to end or its policy was read again
+        /// INTERNAL JOURNAL
+        pub async fn watch_journal(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchJournalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchJournalResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/onewriter.v1.Reading/WatchJournal",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("onewriter.v1.Reading", "WatchJournal"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Waits until something is at each path: a file or a directory, at the end of whatever symbolic
+        /// links lead there. The first message tells the position of the journal at which the wait began;
+        /// then comes what is there, as it is found; the call ends when all was. The daemon is woken by
+        /// every change that it makes, and looks by itself every second for what came otherwise.
+        /// as "any mutation" in common.proto for paths that cannot be resolved
+        /// DEADLINE_EXCEEDED WAIT_TIMEOUT, at the request's deadline, without one after 300 s
+        /// OUT_OF_RANGE POSITION_GONE, for an `after_seq`
+        /// UNAVAILABLE ASK_AGAIN, as above: with `after_seq`, and the paths that were not found yet
+        /// INTERNAL JOURNAL, where `changed` is asked for
+        pub async fn wait(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WaitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WaitResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/onewriter.v1.Reading/Wait",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("onewriter.v1.Reading", "Wait"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2389,6 +2532,46 @@ pub mod reading_server {
             tonic::Response<Self::ListJournalStream>,
             tonic::Status,
         >;
+        /// Server streaming response type for the WatchJournal method.
+        type WatchJournalStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchJournalResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams the journal from a position on, and goes on with each record as it is written, without a
+        /// gap and without an end. The first message tells at once where it begins; each tells how far it
+        /// has come. Whoever asks again with the last `seq` that came misses nothing and gets nothing twice,
+        /// also from the daemon's successor. The daemon reads what a client is ready to take from the
+        /// journal's file: a client that takes its time costs no memory.
+        /// OUT_OF_RANGE POSITION_GONE, also later: the client was so slow that what came next is pruned
+        /// UNAVAILABLE ASK_AGAIN, when the daemon is about to end or its policy was read again
+        /// INTERNAL JOURNAL
+        async fn watch_journal(
+            &self,
+            request: tonic::Request<super::WatchJournalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::WatchJournalStream>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the Wait method.
+        type WaitStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WaitResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Waits until something is at each path: a file or a directory, at the end of whatever symbolic
+        /// links lead there. The first message tells the position of the journal at which the wait began;
+        /// then comes what is there, as it is found; the call ends when all was. The daemon is woken by
+        /// every change that it makes, and looks by itself every second for what came otherwise.
+        /// as "any mutation" in common.proto for paths that cannot be resolved
+        /// DEADLINE_EXCEEDED WAIT_TIMEOUT, at the request's deadline, without one after 300 s
+        /// OUT_OF_RANGE POSITION_GONE, for an `after_seq`
+        /// UNAVAILABLE ASK_AGAIN, as above: with `after_seq`, and the paths that were not found yet
+        /// INTERNAL JOURNAL, where `changed` is asked for
+        async fn wait(
+            &self,
+            request: tonic::Request<super::WaitRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WaitStream>, tonic::Status>;
     }
     /// Looking at the tree and at what was done to it. Nothing here takes a lock: a publish is one
     /// step, so a reader sees the whole old file or the whole new one.
@@ -2649,6 +2832,98 @@ pub mod reading_server {
                     };
                     Box::pin(fut)
                 }
+                "/onewriter.v1.Reading/WatchJournal" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchJournalSvc<T: Reading>(pub Arc<T>);
+                    impl<
+                        T: Reading,
+                    > tonic::server::ServerStreamingService<super::WatchJournalRequest>
+                    for WatchJournalSvc<T> {
+                        type Response = super::WatchJournalResponse;
+                        type ResponseStream = T::WatchJournalStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchJournalRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Reading>::watch_journal(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchJournalSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/onewriter.v1.Reading/Wait" => {
+                    #[allow(non_camel_case_types)]
+                    struct WaitSvc<T: Reading>(pub Arc<T>);
+                    impl<
+                        T: Reading,
+                    > tonic::server::ServerStreamingService<super::WaitRequest>
+                    for WaitSvc<T> {
+                        type Response = super::WaitResponse;
+                        type ResponseStream = T::WaitStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WaitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Reading>::wait(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WaitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -2868,6 +3143,59 @@ pub struct MutationCount {
     pub count: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WorkersRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WorkersResponse {
+    /// By identity, address and process.
+    #[prost(message, repeated, tag = "1")]
+    pub workers: ::prost::alloc::vec::Vec<Worker>,
+}
+/// Somebody who is connected, or holds something, or waits: a process of the daemon's own machine, or
+/// all that one identity does from one address.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Worker {
+    /// As a policy names it: "uid:1000", "cert:builder-7", "token:nightly"; how it came, as in "TLS", where
+    /// it has not said yet who it is.
+    #[prost(string, tag = "1")]
+    pub identity: ::prost::alloc::string::String,
+    /// Its machine, as in "192.0.2.7"; empty for the daemon's own.
+    #[prost(string, tag = "2")]
+    pub address: ::prost::alloc::string::String,
+    /// On the daemon's own machine; else 0.
+    #[prost(uint32, tag = "3")]
+    pub pid: u32,
+    /// How many connections it has.
+    #[prost(uint64, tag = "4")]
+    pub connections: u64,
+    /// Milliseconds since the oldest of them came.
+    #[prost(uint64, tag = "5")]
+    pub for_ms: u64,
+    /// Milliseconds since it last asked for something or was answered; 0 while a request is under way.
+    #[prost(uint64, tag = "6")]
+    pub idle_ms: u64,
+    /// Under way, oldest first.
+    #[prost(message, repeated, tag = "7")]
+    pub requests: ::prost::alloc::vec::Vec<WorkerRequest>,
+    /// What it holds and waits for, as in StatusResponse, with no other parties than itself.
+    #[prost(message, repeated, tag = "8")]
+    pub locks: ::prost::alloc::vec::Vec<LockedPath>,
+    #[prost(message, repeated, tag = "9")]
+    pub leases: ::prost::alloc::vec::Vec<Leased>,
+    #[prost(message, repeated, tag = "10")]
+    pub turns: ::prost::alloc::vec::Vec<LockedPath>,
+    /// What runs in its transactions, oldest first.
+    #[prost(message, repeated, tag = "11")]
+    pub transactions: ::prost::alloc::vec::Vec<TransactionStatus>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WorkerRequest {
+    /// As in "onewriter.v1.Mutations/PublishStream".
+    #[prost(string, tag = "1")]
+    pub method: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub for_ms: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainRequest {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainResponse {}
@@ -3007,6 +3335,32 @@ pub mod administration_client {
                 .insert(GrpcMethod::new("onewriter.v1.Administration", "Statistics"));
             self.inner.unary(req, path, codec).await
         }
+        /// Who is connected, what they hold and wait for, and what they run. Told of somebody else is what
+        /// the caller may read: of whom it is not told anything at all, it does not see either.
+        pub async fn workers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WorkersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WorkersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/onewriter.v1.Administration/Workers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("onewriter.v1.Administration", "Workers"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Refuses new mutations (UNAVAILABLE DRAINING), answers when those under way are done.
         /// DEADLINE_EXCEEDED LOCK_TIMEOUT where they are not in time; it goes on draining
         pub async fn drain(
@@ -3081,6 +3435,12 @@ pub mod administration_server {
             tonic::Response<super::StatisticsResponse>,
             tonic::Status,
         >;
+        /// Who is connected, what they hold and wait for, and what they run. Told of somebody else is what
+        /// the caller may read: of whom it is not told anything at all, it does not see either.
+        async fn workers(
+            &self,
+            request: tonic::Request<super::WorkersRequest>,
+        ) -> std::result::Result<tonic::Response<super::WorkersResponse>, tonic::Status>;
         /// Refuses new mutations (UNAVAILABLE DRAINING), answers when those under way are done.
         /// DEADLINE_EXCEEDED LOCK_TIMEOUT where they are not in time; it goes on draining
         async fn drain(
@@ -3245,6 +3605,51 @@ pub mod administration_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StatisticsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/onewriter.v1.Administration/Workers" => {
+                    #[allow(non_camel_case_types)]
+                    struct WorkersSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::WorkersRequest>
+                    for WorkersSvc<T> {
+                        type Response = super::WorkersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WorkersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::workers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WorkersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

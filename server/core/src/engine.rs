@@ -6,6 +6,7 @@
 
 mod books;
 mod calm;
+mod expectations;
 mod hands;
 mod leasing;
 mod looking;
@@ -15,6 +16,7 @@ mod refusal;
 mod sweeper;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod work;
 
 use std::{
@@ -34,6 +36,7 @@ pub(crate) use self::{
     refusal::{broken, denied, lock_timeout_at},
 };
 use self::{
+    expectations::Expectations,
     hands::{Hands, Step},
     work::Work,
 };
@@ -41,6 +44,7 @@ pub use self::{
     once::{OnceKey, Run, Turn},
     permitting::Sight,
     refusal::Refusal,
+    waiting::{Arrived, Wait},
 };
 use crate::{
     admission::{Admission, Admitted},
@@ -258,6 +262,10 @@ impl Engine {
     /// The transactions under way, oldest first.
     pub fn transactions(&self) -> Vec<Underway> {
         self.register.snapshot()
+    }
+
+    fn expectations(&self) -> &Arc<Expectations> {
+        &self.hands.books().expectations
     }
 
     /// The tree, to look at it.

@@ -19,7 +19,8 @@ pub mod transactions;
 pub use crate::{
     course::{Course, Stations},
     engine::{
-        Caller, DEFAULT_WAIT, Durability, Engine, OnceKey, Refusal, Run, Sight, StartError, Turn,
+        Arrived, Caller, DEFAULT_WAIT, Durability, Engine, OnceKey, Refusal, Run, Sight,
+        StartError, Turn, Wait,
     },
     ownership::{LOCK_FILE, Ownership, OwnershipError},
     recipes::{RecipeLine, RunningRecipe},

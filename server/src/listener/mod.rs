@@ -114,6 +114,8 @@ impl Host {
         let (lifecycle, open) = (Arc::clone(&self.lifecycle), self.lifecycle.connected());
         let (asks, patience) = (origin.clone(), remote.as_ref().map(Remote::patience));
         let begun = remote.as_ref().map(Remote::begun);
+        let address = remote.as_ref().map(Remote::address);
+        let visitor = lifecycle.visitors().enter(&origin, address);
         let (meters, spans) = (self.meters.clone(), self.spans.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             let admitted = gate.admit(&asks, request.headers());
@@ -122,6 +124,8 @@ impl Host {
                 spans.begin(request.uri().path(), request.headers()).map(Box::new)
             });
             let present = begun.as_ref().map(|begun| begun.requests.enter());
+            let known = admitted.as_ref().ok().map(|admitted| &admitted.who);
+            let asking = visitor.asks(known, request.uri());
             let mut routes = routes.clone();
             async move {
                 let mut span = span;
@@ -130,6 +134,9 @@ impl Host {
                         if let Some(span) = &mut span {
                             span.is_by(&admitted.who);
                             request.extensions_mut().insert(span.course());
+                        }
+                        if let Some(address) = address {
+                            request.extensions_mut().insert(address);
                         }
                         request.extensions_mut().insert(admitted.who);
                         if let Some(rights) = admitted.rights {
@@ -141,7 +148,7 @@ impl Host {
                 };
                 // The request is over when its answer is.
                 let response = Traced::new(response, span);
-                Ok::<_, Infallible>(response.map(|body| Held::new(body, (present, timer))))
+                Ok::<_, Infallible>(response.map(|body| Held::new(body, (present, asking, timer))))
             }
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());

@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -18,7 +19,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::presence::Presence;
+use crate::{peer::Address, presence::Presence};
 
 /// What HTTP/2 begins with, in bytes (RFC 9113, 3.4). From then on it looks itself whether the other
 /// end still answers.
@@ -37,6 +38,7 @@ pub(crate) struct Patience {
 
 /// A connection from another machine.
 pub(crate) struct Remote {
+    address: Address,
     patience: Patience,
     begun: Arc<Begun>,
     _place: OwnedSemaphorePermit,
@@ -62,8 +64,14 @@ pub(crate) enum Exceeded {
 
 impl Remote {
     /// It keeps its `place` among all connections until it ends.
-    pub(crate) fn new(patience: Patience, place: OwnedSemaphorePermit) -> Self {
-        Self { patience, begun: Arc::default(), _place: place }
+    pub(crate) fn new(address: IpAddr, patience: Patience, place: OwnedSemaphorePermit) -> Self {
+        // A socket for both kinds of addresses has those of the old one in the new one's form.
+        let address = Address(address.to_canonical());
+        Self { address, patience, begun: Arc::default(), _place: place }
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        self.address
     }
 
     pub(crate) fn patience(&self) -> Patience {

@@ -114,7 +114,7 @@ impl Accept for Tcp {
             tracing::debug!(%address, "too many connections");
             return Ok(());
         };
-        let remote = Remote::new(self.terms.patience, place);
+        let remote = Remote::new(address.ip(), self.terms.patience, place);
         let Some(tls) = self.terms.tls.clone() else {
             host.serve_remote(socket, Origin::Loopback, remote);
             return Ok(());

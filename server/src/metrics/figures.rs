@@ -84,6 +84,8 @@ fn locks(engine: &Engine, page: &mut Page) {
         .is(counters.holders as f64);
     page.gauge("onewriter_lock_waiters", "Requests that wait for locks on paths")
         .is(counters.waiters as f64);
+    page.gauge("onewriter_waits", "Requests that wait for something to be at a path")
+        .is(engine.waits() as f64);
     page.counter("onewriter_lock_acquisitions_total", "Requests that have got their locks")
         .is(counters.acquisitions as f64);
     let help = "How long requests waited for locks on paths that had to, by mutation";
@@ -113,6 +115,8 @@ fn journal(engine: &Engine, page: &mut Page) {
         .is(stats.queued as f64);
     page.gauge("onewriter_journal_lag_seconds", "The age of the oldest record that is not written")
         .is(stats.lag.as_secs_f64());
+    page.gauge("onewriter_watchers", "Clients that follow the journal")
+        .is(engine.journal().followers() as f64);
     page.counter("onewriter_journal_written_total", "Records that were written")
         .is(stats.written as f64);
     let help = "Records of changes that could not be written, and are lost";

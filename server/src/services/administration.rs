@@ -14,14 +14,14 @@ use onewriter_proto::{
     v1::{
         self, DrainRequest, DrainResponse, Leased, LeasedOnce, LockParty, LockedPath,
         MutationCount, StatisticsRequest, StatisticsResponse, StatusRequest, StatusResponse,
-        StopRequest, StopResponse, TransactionStatus, leased,
+        StopRequest, StopResponse, TransactionStatus, WorkersRequest, WorkersResponse, leased,
     },
 };
 use onewriter_tree::{Error, Reason, RelPath, mutation::Deed};
 use tonic::{Request, Response, Status, async_trait};
 use tonic_health::ServingStatus;
 
-use super::{caller, within};
+use super::{caller, within, workers};
 use crate::{lifecycle::Lifecycle, peer, process, status::status};
 
 pub(crate) struct Administration {
@@ -46,7 +46,7 @@ impl Administration {
 }
 
 /// Whether the caller may know of what is done at a path.
-fn sees(caller: &Caller, path: &[u8]) -> bool {
+pub(super) fn sees(caller: &Caller, path: &[u8]) -> bool {
     let Some(rights) = &caller.rights else { return true };
     let path = if path.is_empty() { Ok(RelPath::ROOT) } else { RelPath::parse(path) };
     path.is_ok_and(|path| rights.may(Deed::Read, &path))
@@ -128,6 +128,15 @@ impl v1::administration_server::Administration for Administration {
         }))
     }
 
+    async fn workers(
+        &self,
+        request: Request<WorkersRequest>,
+    ) -> Result<Response<WorkersResponse>, Status> {
+        let caller = caller(&request, "workers");
+        let workers = workers::tell(&self.engine, &self.lifecycle, &caller);
+        Ok(Response::new(WorkersResponse { workers }))
+    }
+
     async fn drain(
         &self,
         request: Request<DrainRequest>,
@@ -151,7 +160,7 @@ impl v1::administration_server::Administration for Administration {
     }
 }
 
-fn locked_path(status: KeyStatus) -> LockedPath {
+pub(super) fn locked_path(status: KeyStatus) -> LockedPath {
     let holder = |h: onewriter_core::locks::Holding| party(&h.owner, h.access, h.held_for);
     let waiter = |w: onewriter_core::locks::Waiting| party(&w.owner, w.access, w.waited);
     LockedPath {
@@ -161,7 +170,7 @@ fn locked_path(status: KeyStatus) -> LockedPath {
     }
 }
 
-fn leased(status: LeaseStatus) -> Leased {
+pub(super) fn leased(status: LeaseStatus) -> Leased {
     let subject = match status.subject {
         Subject::Path(path) => leased::Subject::Path(convert::shown(&path)),
         Subject::Name(name) => leased::Subject::Name(name),
@@ -179,7 +188,7 @@ fn leased(status: LeaseStatus) -> Leased {
     }
 }
 
-fn underway(transaction: Underway) -> TransactionStatus {
+pub(super) fn underway(transaction: Underway) -> TransactionStatus {
     let Underway { owner, command, for_so_long } = transaction;
     TransactionStatus {
         method: owner.method.to_owned(),
@@ -205,6 +214,6 @@ fn party(owner: &Owner, access: Access, time: Duration) -> LockParty {
     }
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     time.as_millis() as u64
 }

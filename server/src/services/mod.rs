@@ -13,6 +13,9 @@ mod reading;
 mod reapi;
 mod recognise;
 mod transactions;
+mod wait;
+mod watch;
+mod workers;
 
 use std::{pin::Pin, sync::Arc, time::Instant};
 
@@ -89,7 +92,7 @@ pub(crate) fn routes(
     content: &Arc<Content>,
 ) -> Routes {
     let mutations = MutationsServer::new(Mutations::new(Arc::clone(engine), Arc::clone(content)));
-    let reading = ReadingServer::new(Reading::new(Arc::clone(engine)));
+    let reading = ReadingServer::new(Reading::new(Arc::clone(engine), Arc::clone(lifecycle)));
     let leases = LeasesServer::new(Leases::new(Arc::clone(engine), Arc::clone(lifecycle)));
     let transactions = TransactionsServer::new(Transactions::new(Arc::clone(engine)));
     let builds = BuildsServer::new(Builds::new(Arc::clone(engine)));
@@ -158,6 +161,20 @@ where
 /// Sends one answer; when nobody listens any more, that is an end like another.
 async fn send<T>(answers: &Sender<T>, answer: T) -> Result<(), Status> {
     answers.send(Ok(answer)).await.map_err(|_| Status::cancelled("the client has gone away"))
+}
+
+/// What could last longer than the daemon, until that is about to end.
+async fn while_it_serves<T>(
+    lifecycle: &Lifecycle,
+    work: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    tokio::select! {
+        done = work => done,
+        () = lifecycle.stopped() => {
+            let what = "the daemon is about to end: ask its successor, from the last position";
+            Err(status(Error::new(Reason::AskAgain, b".", what)))
+        }
+    }
 }
 
 /// Runs what may wait for the disk where it delays nobody else.

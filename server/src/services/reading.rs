@@ -10,14 +10,16 @@ use onewriter_proto::{
     convert,
     v1::{
         self, JournalRecord, ListJournalRequest, ListTreeRequest, ListTreeResponse,
-        ReadFileRequest, ReadFileResponse, StatRequest, StatResponse, read_file_response::Step,
+        ReadFileRequest, ReadFileResponse, StatRequest, StatResponse, WaitRequest, WaitResponse,
+        WatchJournalRequest, WatchJournalResponse, read_file_response::Step,
     },
 };
 use onewriter_tree::{Error, Last, RelPath, mutation::Deed};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answers, Sender, answers, blocking, caller, list_tree, send};
+use super::{Answers, Sender, answers, blocking, caller, list_tree, send, wait, watch};
 use crate::{
+    lifecycle::Lifecycle,
     peer,
     status::{status, unreadable_journal},
 };
@@ -37,11 +39,12 @@ const PAGE: usize = 1000;
 
 pub(crate) struct Reading {
     engine: Arc<Engine>,
+    lifecycle: Arc<Lifecycle>,
 }
 
 impl Reading {
-    pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+    pub(crate) fn new(engine: Arc<Engine>, lifecycle: Arc<Lifecycle>) -> Self {
+        Self { engine, lifecycle }
     }
 }
 
@@ -102,6 +105,33 @@ impl v1::reading_server::Reading for Reading {
         engine.permit(&caller, Deed::Read, &asked).await.map_err(status)?;
         Ok(Response::new(answers(RECORDS_AHEAD, deadline, move |to| {
             list(engine, caller, query, request.limit, to)
+        })))
+    }
+
+    type WatchJournalStream = Answers<WatchJournalResponse>;
+
+    async fn watch_journal(
+        &self,
+        request: Request<WatchJournalRequest>,
+    ) -> Result<Response<Self::WatchJournalStream>, Status> {
+        let (deadline, caller) = (peer::deadline(request.metadata()), caller(&request, "watch"));
+        let lifecycle = Arc::clone(&self.lifecycle);
+        let watch = watch::begin(&self.engine, caller, request.into_inner()).await?;
+        Ok(Response::new(answers(1, deadline, |to| watch.serve(lifecycle, to))))
+    }
+
+    type WaitStream = Answers<WaitResponse>;
+
+    async fn wait(
+        &self,
+        request: Request<WaitRequest>,
+    ) -> Result<Response<Self::WaitStream>, Status> {
+        let caller = caller(&request, "wait");
+        let (engine, lifecycle) = (Arc::clone(&self.engine), Arc::clone(&self.lifecycle));
+        let request = wait::read(request.into_inner())?;
+        // The wait ends at the deadline by itself, and says then what it was for.
+        Ok(Response::new(answers(1, None, |to| {
+            wait::serve(engine, lifecycle, caller, request, to)
         })))
     }
 }
@@ -207,7 +237,7 @@ async fn list(
 }
 
 /// What is left of a record for somebody: the other path of a rename may lie where he may not look.
-fn hide(mut record: Record, caller: &Caller) -> Record {
+pub(super) fn hide(mut record: Record, caller: &Caller) -> Record {
     if let Some(rights) = &caller.rights {
         let may =
             |path: &[u8]| RelPath::parse(path).is_ok_and(|path| rights.may(Deed::Read, &path));
@@ -250,7 +280,7 @@ async fn fetch(engine: &Arc<Engine>, query: Query) -> Result<Vec<Record>, Status
     .await
 }
 
-fn journal_record(record: Record) -> JournalRecord {
+pub(super) fn journal_record(record: Record) -> JournalRecord {
     JournalRecord {
         seq: record.seq,
         at: Some(peer::time_of(record.at)),

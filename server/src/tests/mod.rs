@@ -2,8 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set the stage by hand")]
 
+mod awaiting;
 mod builds;
 mod content;
+mod following;
 mod hostile;
 mod leases;
 mod lifecycle;
@@ -15,6 +17,7 @@ mod serving;
 mod spans;
 mod transactions;
 mod waiting;
+mod workers;
 
 use std::{
     path::{Path, PathBuf},

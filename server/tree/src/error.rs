@@ -71,6 +71,9 @@ reasons! {
     Forbidden => "FORBIDDEN",
     Quota => "QUOTA",
     TooManyRequests => "TOO_MANY_REQUESTS",
+    PositionGone => "POSITION_GONE",
+    AskAgain => "ASK_AGAIN",
+    WaitTimeout => "WAIT_TIMEOUT",
     StoreUnavailable => "STORE_UNAVAILABLE",
     StoreRefused => "STORE_REFUSED",
 }

@@ -7,6 +7,7 @@ use std::{
 
 use onewriter_tree::{Error, mutation::Change, transaction::Conflict};
 
+use super::expectations::Expectations;
 use crate::{
     journal::{Entry, Journal},
     locks::Owner,
@@ -22,6 +23,7 @@ pub(crate) struct Books {
     pub(super) journal: Journal,
     pub(super) tally: Tally,
     pub(super) history: Arc<History>,
+    pub(super) expectations: Arc<Expectations>,
     /// Whether mutations answer for the disk.
     pub(super) durable: bool,
 }
@@ -65,6 +67,11 @@ impl Books {
                 bytes: change.bytes,
                 ..heading.entry(change.path.as_bytes(), change.outcome.as_str())
             });
+        }
+        // Those who wait find what they are woken for on record.
+        for change in changes.iter().filter(|change| change.outcome.is_change()) {
+            self.expectations.changed(&change.path);
+            change.other.iter().for_each(|other| self.expectations.changed(other));
         }
         if let Some(error) = error {
             let reason = Some(error.reason.as_str().to_owned());

@@ -61,6 +61,7 @@ impl Hands {
             journal,
             tally: Tally::default(),
             history: Arc::default(),
+            expectations: Arc::default(),
             durable: sync.is_some(),
         });
         transactions::recover(&tree, &books)?;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use onewriter_tree::{
-    Error, Last, Reason, RelPath,
+    Last, RelPath,
     mutation::{Access, Deed},
 };
 use tokio::task::spawn_blocking;
@@ -163,15 +163,14 @@ impl Engine {
     }
 
     /// Works with the journal where that keeps nobody else waiting.
-    async fn books<T: Send + 'static>(
+    pub(super) async fn books<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Books) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let books = Arc::clone(self.hands.books());
         let done = spawn_blocking(move || work(&books)).await;
-        let refuse = |why: String| Refusal::from(Error::new(Reason::Journal, b".", why));
         match done {
-            Ok(done) => done.map_err(|error| refuse(error.to_string())),
+            Ok(done) => done.map_err(Refusal::from),
             Err(_) => Err(super::refusal::broken(b".")),
         }
     }

@@ -1,10 +1,11 @@
 //! Why a mutation was not done.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{fmt::Write as _, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use onewriter_tree::{Error, Reason, RelPath, mutation::Mutation};
 
 use crate::{
+    journal::JournalError,
     leases::LeaseError,
     locks::{Holding, LockError, Owner},
     policy::{Denial, Refused},
@@ -20,11 +21,36 @@ pub struct Refusal {
     pub holder: Option<Arc<Owner>>,
     /// What the policy says, where that is the cause.
     pub denial: Option<Box<Denial>>,
+    /// The positions that the journal holds, where that is the cause.
+    pub kept: Option<Box<RangeInclusive<i64>>>,
+}
+
+impl Refusal {
+    /// Ends what could last longer than the policy under which it began.
+    pub fn ask_again() -> Self {
+        let what = "the daemon's policy was read again: ask again from the last position";
+        Error::new(Reason::AskAgain, b".", what).into()
+    }
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { error, holder: None, denial: None }
+        Self { error, holder: None, denial: None, kept: None }
+    }
+}
+
+/// The journal cannot be read, or not from there on.
+impl From<JournalError> for Refusal {
+    fn from(error: JournalError) -> Self {
+        let cause = std::error::Error::source(&error).map(|c| format!(": {c}")).unwrap_or_default();
+        let what = format!("{error}{cause}");
+        match error {
+            JournalError::PositionGone { kept, .. } => {
+                let error = Error::new(Reason::PositionGone, b".", what);
+                Self { kept: Some(Box::new(kept)), ..error.into() }
+            }
+            _ => Error::new(Reason::Journal, b".", what).into(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod ending;
 mod exclusion;
 mod leasing;
 mod records;
+mod waiting;
 
 use std::{
     path::PathBuf,

@@ -1,6 +1,7 @@
 //! What can go wrong with a journal.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
@@ -48,6 +49,18 @@ pub enum JournalError {
         doing: &'static str,
         /// What SQLite said.
         source: rusqlite::Error,
+    },
+    /// What came right after a position is not in the file: it was pruned, or the position is of
+    /// another file.
+    #[error(
+        "the journal does not hold what came after record {after}: its positions are {} to {}",
+        kept.start(), kept.end()
+    )]
+    PositionGone {
+        /// The position that was asked for.
+        after: i64,
+        /// The positions after which it holds everything.
+        kept: RangeInclusive<i64>,
     },
     /// The state directory, or a thread, could not be had.
     #[error("{path}: no journal here", path = path.display())]

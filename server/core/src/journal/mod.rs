@@ -17,12 +17,14 @@
 //!
 //! ```text
 //! append → queue.rs → writer.rs → store.rs (the file and its connections) → reader.rs → list
+//!              └ tells follow.rs ────────│──────────────────────────────────────┘ → read_on
 //!                                     └ schema.rs (tables, versions, journal modes)
 //! ```
 
 mod builds;
 mod entry;
 mod error;
+mod follow;
 mod queue;
 mod reader;
 mod schema;
@@ -45,6 +47,7 @@ use std::time::Duration;
 pub use builds::{Build, How, Recipe, RecipeOutcome};
 pub use entry::{Entry, Record};
 pub use error::JournalError;
+pub use follow::{Follower, Interest, PAGE, Page};
 pub use reader::{PathFilter, Query};
 pub use schema::Mode;
 pub use setting::Ran;

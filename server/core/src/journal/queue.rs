@@ -62,6 +62,8 @@ pub(super) struct Queue {
     progress: Condvar,
     /// The same for `flushed`.
     settled: watch::Sender<u64>,
+    /// The number of the newest record in the file, for those who read on.
+    newest: watch::Sender<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +106,7 @@ impl Queue {
             room: Condvar::new(),
             progress: Condvar::new(),
             settled: watch::Sender::new(0),
+            newest: watch::Sender::new(span.last),
         }
     }
 
@@ -172,7 +175,26 @@ impl Queue {
         state.stats.transactions += 1;
         state.stats.first_seq = span.first;
         state.stats.last_seq = span.last;
+        // Before anybody who waits for a flush asks for the position.
+        self.newest.send_if_modified(|newest| {
+            let has_grown = span.last > *newest;
+            *newest = span.last.max(*newest);
+            has_grown
+        });
         self.settle(state, count);
+    }
+
+    pub(super) fn newest(&self) -> i64 {
+        *self.newest.borrow()
+    }
+
+    /// Hears of each batch with a record in it.
+    pub(super) fn follow(&self) -> watch::Receiver<i64> {
+        self.newest.subscribe()
+    }
+
+    pub(super) fn followers(&self) -> usize {
+        self.newest.receiver_count()
     }
 
     /// The batch was given up.

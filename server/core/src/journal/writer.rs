@@ -65,7 +65,8 @@ impl Writer {
         for attempt in 1..=ATTEMPTS {
             let error = match self.commit(batch) {
                 Ok(span) => {
-                    self.last_seq = span.last;
+                    // A file begun anew may have no record yet.
+                    self.last_seq = self.last_seq.max(span.last);
                     self.report_recovery();
                     return self.queue.written(batch.len(), span);
                 }

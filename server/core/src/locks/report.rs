@@ -1,6 +1,7 @@
 //! What the lock table tells people: who asks, who holds, who waits, for how long.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct Owner {
     pub uid: u32,
     /// Who asks, as in `cert:builder-7`; `None`: somebody on this machine, whom `pid` and `uid` name.
     pub identity: Option<Arc<str>>,
+    /// From which machine; `None`: this one, or one that is not known any more.
+    pub address: Option<IpAddr>,
 }
 
 /// `pid 123 (publish for target 'foo.o')`

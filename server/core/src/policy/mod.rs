@@ -70,14 +70,29 @@ struct State {
 const KNOWN: usize = 10_000;
 
 impl Book {
-    /// Has `policy` hold from now on. What was used stays used.
+    /// Has `policy` hold from now on. What was used stays used; rights that stay as they are stay in
+    /// force.
     pub fn replace(&self, policy: Policy) {
-        let mut state = self.lock();
         let policy = Arc::new(policy);
-        for rights in state.known.values_mut() {
-            *rights = Arc::new(rights.under(&policy));
+        self.lock().policy = Arc::clone(&policy);
+        self.renew(|old, new| !new.are_as(old), &policy);
+    }
+
+    /// Takes the rights of all who ask for something that has no end until they ask again: who is who
+    /// may not be what it was.
+    pub fn expire(&self) {
+        let policy = Arc::clone(&self.lock().policy);
+        self.renew(|_, _| true, &policy);
+    }
+
+    fn renew(&self, is_due: impl Fn(&Rights, &Rights) -> bool, policy: &Policy) {
+        for rights in self.lock().known.values_mut() {
+            let new = rights.under(policy);
+            if is_due(rights, &new) {
+                rights.supersede();
+                *rights = Arc::new(new);
+            }
         }
-        state.policy = policy;
     }
 
     /// The rights of somebody who is called `who`, and has all of `names`, that among them. The first

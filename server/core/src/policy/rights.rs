@@ -1,6 +1,9 @@
 //! What a policy grants to one identity.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use onewriter_tree::{Printable, RelPath, mutation::Deed};
 
@@ -13,12 +16,13 @@ pub struct Rights {
     names: Vec<String>,
     grants: Vec<Grant>,
     limits: Limits,
+    superseded: AtomicBool,
     pub(super) account: Arc<Account>,
     pub(super) turnstile: Arc<Turnstile>,
 }
 
 /// A rule, as far as it means this identity.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Grant {
     rule: String,
     paths: Vec<RelPath>,
@@ -52,6 +56,7 @@ impl Rights {
             account: Arc::new(Account::default()),
             turnstile: Arc::new(Turnstile::new(&limits)),
             limits,
+            superseded: AtomicBool::new(false),
         }
     }
 
@@ -69,12 +74,29 @@ impl Rights {
             account: Arc::clone(&self.account),
             turnstile,
             limits,
+            superseded: AtomicBool::new(false),
         }
     }
 
     /// What it is called.
     pub fn who(&self) -> &Arc<str> {
         &self.who
+    }
+
+    /// Whether they say the same.
+    pub(super) fn are_as(&self, others: &Self) -> bool {
+        (&self.grants, &self.limits) == (&others.grants, &others.limits)
+    }
+
+    /// Others take their place.
+    pub(super) fn supersede(&self) {
+        self.superseded.store(true, Relaxed);
+    }
+
+    /// Whether others took their place since. What has an end of its own may come to that; what has
+    /// none must not go on under rights that were taken away.
+    pub fn are_superseded(&self) -> bool {
+        self.superseded.load(Relaxed)
     }
 
     /// What it may use.

@@ -162,6 +162,22 @@ async fn turns_are_given_in_order_and_only_so_many_wait_for_them() {
     drop(held);
 }
 
+#[test]
+fn rights_are_superseded_by_others_and_not_by_the_same() {
+    let policy =
+        |path: &str| Policy { rules: vec![rule(&["a"], &[path], &["read"])], limits: vec![] };
+    let book = Book::default();
+    book.replace(policy("d"));
+    let (a, b) = (rights(&book, "a"), rights(&book, "b"));
+    book.replace(policy("d"));
+    assert!(!a.are_superseded() && Arc::ptr_eq(&a, &rights(&book, "a")));
+    book.replace(policy("e"));
+    assert!(a.are_superseded() && !b.are_superseded(), "nothing is different for b");
+    assert!(!rights(&book, "a").are_superseded());
+    book.expire();
+    assert!(b.are_superseded() && !rights(&book, "b").are_superseded());
+}
+
 #[tokio::test]
 async fn room_that_is_scarce_says_so_and_comes_back() {
     let limits = Limits { queued_bytes: Some(LEAST_QUEUED), ..Limits::default() };

@@ -5,7 +5,7 @@ use crate::{engine::Caller, locks::Owner};
 
 /// The caller, as bytes: numbers, then texts with their lengths.
 pub(super) fn encode(caller: &Caller) -> Vec<u8> {
-    let Owner { method, build, target, pid, uid, identity } = &caller.owner;
+    let Owner { method, build, target, pid, uid, identity, address: _ } = &caller.owner;
     let mut bytes = [pid.to_le_bytes(), uid.to_le_bytes()].concat();
     for text in [*method, build, target, &caller.directory, identity.as_deref().unwrap_or_default()]
     {
@@ -21,7 +21,7 @@ pub(super) fn decode(mut bytes: &[u8]) -> Caller {
     let [method, build, target, directory] = [(); 4].map(|()| text(&mut bytes).unwrap_or_default());
     let method = super::method(&method);
     let identity = text(&mut bytes).filter(|name| !name.is_empty()).map(Into::into);
-    let owner = Owner { method, build, target, pid, uid, identity };
+    let owner = Owner { method, build, target, pid, uid, identity, address: None };
     Caller { owner, directory, ..Caller::default() }
 }
 
@@ -51,6 +51,7 @@ mod tests {
             pid: 12,
             uid: 34,
             identity: Some("cert:c".into()),
+            address: None,
         };
         let caller = Caller { owner, directory: "sub".into(), ..Caller::default() };
         let bytes = encode(&caller);

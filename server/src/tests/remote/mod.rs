@@ -3,6 +3,7 @@
 mod abuse;
 mod authentication;
 mod policy;
+mod sight;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -280,7 +280,9 @@ async fn a_policy_is_read_again_at_a_signal_and_a_broken_one_is_not() {
     let root = new_root();
     let file = root.path().join(".onewriter/daemon.toml");
     let write = |path: &str| {
-        let rule = format!("[[rules]]\nwho = [\"*\"]\npaths = [\"{path}\"]\nmay = [\"write\"]\n");
+        let rule = format!(
+            "[[rules]]\nwho = [\"*\"]\npaths = [\"{path}\"]\nmay = [\"read\", \"write\"]\n"
+        );
         let server = "listen = [\"127.0.0.1:0\"]\ninsecure-loopback = true\n";
         std::fs::write(&file, format!("{server}{rule}")).unwrap();
     };
@@ -294,14 +296,22 @@ async fn a_policy_is_read_again_at_a_signal_and_a_broken_one_is_not() {
     let socket = TcpStream::connect(address).await.unwrap();
     // Else each request waits until the one before is acknowledged.
     socket.set_nodelay(true).unwrap();
-    let mut client = client(wire_over(socket).await);
+    let wire = wire_over(socket).await;
+    let mut reading = ReadingClient::with_origin(wire.clone(), ORIGIN.parse().unwrap());
+    let mut client = client(wire);
     in_time(client.make_directories(mkdir(&["a"]))).await.unwrap();
     assert!(in_time(client.make_directories(mkdir(&["b"]))).await.is_err());
+
+    let watch = v1::WatchJournalRequest { paths: vec!["a".into()], ..Default::default() };
+    let mut watching = in_time(reading.watch_journal(watch)).await.unwrap().into_inner();
+    assert!(in_time(watching.message()).await.unwrap().is_some_and(|m| m.records.is_empty()));
 
     write("b");
     kill_process(getpid(), Signal::HUP).unwrap();
     in_time(async { while client.make_directories(mkdir(&["b"])).await.is_err() {} }).await;
     assert!(in_time(client.make_directories(mkdir(&["a/x"]))).await.is_err());
+    let ended = in_time(watching.message()).await.unwrap_err();
+    assert_eq!(super::told(&ended, "path").1, "ASK_AGAIN", "nothing more is told");
 
     let nobody = "listen = [\"127.0.0.1:0\"]\ninsecure-loopback = true\n[[rules]]\nwho = []\n\
                   paths = [\"c\"]\nmay = [\"write\"]\n";

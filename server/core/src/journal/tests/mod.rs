@@ -2,6 +2,7 @@
 //! beside them.
 
 mod builds;
+mod following;
 mod opening;
 mod reading;
 mod writing;
