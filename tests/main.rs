@@ -31,3 +31,4 @@ mod simple;
 mod starting;
 mod transactions;
 mod versions;
+mod worker;

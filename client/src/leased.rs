@@ -82,7 +82,9 @@ impl<Q: Message> Leased<'_, '_, Q> {
 }
 
 /// Takes what the daemon has answered so far.
-fn still_there<R: Message + Default>(call: &mut Call<'_, Line>) -> Result<(), CallError> {
+pub(crate) fn still_there<R: Message + Default>(
+    call: &mut Call<'_, Line>,
+) -> Result<(), CallError> {
     loop {
         call.set_timeout(Some(AT_HAND));
         match call.recv::<R>() {

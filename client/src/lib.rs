@@ -25,6 +25,7 @@ mod transaction;
 mod upload;
 mod verbs;
 pub mod wire;
+mod worker;
 
 use std::ffi::OsString;
 

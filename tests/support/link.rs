@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     thread,
 };
@@ -27,6 +27,8 @@ struct State {
     losses: AtomicUsize,
     /// Pieces of the daemon's answers that come through before the loss.
     spared: AtomicUsize,
+    /// Bytes that clients have sent.
+    sent: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -40,6 +42,7 @@ impl Link {
             ends: AtomicBool::new(false),
             losses: AtomicUsize::new(0),
             spared: AtomicUsize::new(0),
+            sent: AtomicU64::new(0),
             open: Mutex::default(),
         });
         let shared = Arc::clone(&state);
@@ -67,6 +70,11 @@ impl Link {
     pub fn lose_answers(&self, connections: usize, spared: usize) {
         self.state.spared.store(spared, SeqCst);
         self.state.losses.store(connections, SeqCst);
+    }
+
+    /// How many bytes clients have sent in all.
+    pub fn sent(&self) -> u64 {
+        self.state.sent.load(SeqCst)
     }
 
     /// Breaks all connections.
@@ -98,14 +106,26 @@ impl State {
         self.open().push(to_cut);
         let loses = self.losses.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
         let spared = if loses { self.spared.load(SeqCst) } else { usize::MAX };
+        let state = Arc::clone(self);
         thread::spawn(move || {
-            pass(asking, &asked, usize::MAX);
+            pass(Counted(asking, &state.sent), &asked, usize::MAX);
             let _ = asked.shutdown(Shutdown::Write);
         });
         thread::spawn(move || {
             pass(back, &front, spared);
             let _ = front.shutdown(Shutdown::Both);
         });
+    }
+}
+
+/// What comes from a client.
+struct Counted<'a>(TcpStream, &'a AtomicU64);
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.0.read(buffer)?;
+        self.1.fetch_add(n as u64, SeqCst);
+        Ok(n)
     }
 }
 

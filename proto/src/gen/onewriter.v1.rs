@@ -3538,7 +3538,7 @@ pub mod remote_request {
         /// Content of the first file that is wanted and has not come; at most 1 MiB each, 128 KiB is a
         /// good size.
         #[prost(bytes, tag = "3")]
-        Chunk(::prost::alloc::vec::Vec<u8>),
+        Chunk(::prost::bytes::Bytes),
         /// All of that file's content has come.
         #[prost(message, tag = "4")]
         ContentEnd(super::RemoteContentEnd),
@@ -3592,7 +3592,7 @@ pub mod remote_entry {
         /// What a symbolic link says.
         #[prost(bytes, tag = "4")]
         Symlink(::prost::alloc::vec::Vec<u8>),
-        /// A file that came before, of which it is another name.
+        /// A file that came with an earlier message, of which it is another name.
         #[prost(bytes, tag = "5")]
         LinkTo(::prost::alloc::vec::Vec<u8>),
         #[prost(message, tag = "6")]

@@ -50,7 +50,7 @@ use crate::{
     policy::Rights,
     sync::{Disk, SyncGroup},
     tally::Counts,
-    transactions::{History, Register, Underway},
+    transactions::{History, Keys, Register, Underway},
 };
 
 /// How long a request waits for a lock when it brings no deadline of its own.
@@ -92,6 +92,7 @@ pub struct Engine {
     admission: Arc<Admission>,
     hands: Arc<Hands>,
     register: Arc<Register>,
+    keys: Arc<Keys>,
 }
 
 /// Why the engine cannot start.
@@ -141,6 +142,7 @@ impl Engine {
             admission: Admission::new(),
             hands,
             register: Arc::default(),
+            keys: Arc::default(),
         })
     }
 
@@ -234,6 +236,10 @@ impl Engine {
 
     pub(crate) fn register(&self) -> &Arc<Register> {
         &self.register
+    }
+
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     /// Who runs again after a conflict, and who waits to.

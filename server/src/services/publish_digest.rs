@@ -99,7 +99,8 @@ fn wanted(digest: &onewriter_proto::v1::Digest) -> Result<Wanted, Error> {
     Ok(Wanted { function, hash, size: Some(digest.size) })
 }
 
-fn failed(path: &RelPath, error: &StoreError) -> Error {
+/// What the store's failure is to somebody who asked for `path`.
+pub(super) fn failed(path: &RelPath, error: &StoreError) -> Error {
     match error {
         StoreError::Io { what, errno } => Error::io(path.as_bytes(), what, *errno),
         other => Error::new(Reason::Io, path.as_bytes(), other.to_string()),

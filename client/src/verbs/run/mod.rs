@@ -10,8 +10,10 @@ use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::{Context, is_inside_transaction},
     failure::Failure,
-    process::{Command, Ended},
+    process::{Command, Ended, Tick},
+    session::Server,
     transaction::{Filling, transact},
+    worker,
 };
 use execution::Execution;
 use plan::Plan;
@@ -104,12 +106,26 @@ pub(super) fn run_command(
             "ONEWRITER=off has no transactions: the daemon keeps them".into(),
         ));
     }
-    let (server, place) = (context.server()?, context.place()?);
+    let server = context.server()?;
+    let place = context.place().map_err(|failure| match &server {
+        Server::Remote(_) => failure.with_message(no_copy),
+        Server::Root(_) | Server::Unix(_) => failure,
+    })?;
     let plan = Plan::new(verb, words, given, context, Some(&place))?;
     let mut running = Running { execution: Execution::new(&plan, &place)?, ready };
-    let (ending, committed) = transact(context, &server, &plan.wish, &mut running)?;
+    let (ending, committed) = match &server {
+        Server::Remote(_) => worker::run(context, &server, &plan.wish, &place, &mut running)?,
+        Server::Root(_) | Server::Unix(_) => transact(context, &server, &plan.wish, &mut running)?,
+    };
     context.ending = ending;
     committed.map_or(Ok(()), |committed| plan.wish.tell(context, &committed))
+}
+
+/// Where there is no root, and the server is elsewhere.
+fn no_copy(message: &str) -> String {
+    format!(
+        "{message}, and for a server elsewhere a command runs in a copy of its root ('onewriter init' makes an empty one, 'onewriter fetch' fills it)"
+    )
 }
 
 /// A transaction that a command fills.
@@ -119,9 +135,9 @@ struct Running<'a, F> {
 }
 
 impl<F: FnMut() -> Result<(), Failure>> Filling for Running<'_, F> {
-    fn fill(&mut self, name: &str) -> Result<Ended, Failure> {
+    fn fill(&mut self, name: &str, tick: Option<Tick<'_>>) -> Result<Ended, Failure> {
         (self.ready)()?;
-        self.execution.run(name)
+        self.execution.run(name, tick)
     }
 }
 

@@ -124,9 +124,7 @@ impl Filler {
     /// # Errors
     /// As for [`Filler::directory`].
     pub fn remove(&self, path: &RelPath) -> Result<(), Error> {
-        self.at(path, |dir, name| {
-            mknodat(dir, name, FileType::CharacterDevice, Mode::empty(), 0)
-        })
+        self.at(path, |dir, name| mknodat(dir, name, FileType::CharacterDevice, Mode::empty(), 0))
     }
 
     /// All is in it.

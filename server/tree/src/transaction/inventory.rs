@@ -98,9 +98,8 @@ impl Upper {
             overtaken: None,
         };
         let below = contents.entries.iter().filter(|entry| !entry.path.is_root());
-        let items = below
-            .map(|entry| stocktaking.item(entry))
-            .collect::<Result<Vec<_>, Error>>()?;
+        let items =
+            below.map(|entry| stocktaking.item(entry)).collect::<Result<Vec<_>, Error>>()?;
         let Stocktaking { gone, overtaken, .. } = stocktaking;
         Ok(Inventory { contents, items, gone, overtaken })
     }
@@ -126,8 +125,8 @@ impl Stocktaking<'_> {
             None => Ok(Seen::Nothing),
         };
         let seen = seen.map_err(fail("cannot read what the copy has of it"))?;
-        let is_merged = seen == Seen::Directory
-            && matches!(entry.kind, Kind::Directory { opaque: false, .. });
+        let is_merged =
+            seen == Seen::Directory && matches!(entry.kind, Kind::Directory { opaque: false, .. });
         if let Some(there) = there {
             if !is_directory(&there) && later(ctime(&there), self.birth) {
                 self.overtaken.get_or_insert(entry.path.clone());
