@@ -19,6 +19,7 @@ mod contention;
 mod deploy;
 mod direct;
 mod ending;
+mod farm;
 mod faults;
 mod fetch;
 mod inheritance;

@@ -11,6 +11,7 @@ mod mutations;
 mod publishing;
 mod reading;
 mod remote;
+mod remote_transactions;
 mod transactions;
 mod waiting;
 

@@ -3,6 +3,7 @@
 mod abuse;
 mod authentication;
 mod policy;
+mod transactions;
 
 use std::{net::SocketAddr, sync::Arc};
 
