@@ -92,6 +92,8 @@ fn a_command_that_takes_long_and_one_whose_link_was_cut_meanwhile_are_committed_
     farm.hosts.cut(1);
     // The server asks each second who still lives.
     until("the one that is cut off is given up", || underway() == 1);
+    let status = farm.root.run("status").ok().to_owned();
+    assert!(status.contains("long >> log"), "a client answers while its command runs: {status}");
     farm.go_on(0);
     long.done().ok();
     farm.go_on(1);
