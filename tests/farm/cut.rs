@@ -77,6 +77,11 @@ fn what_runs_once_is_run_by_another_when_its_worker_is_cut_off() {
     // Of what it had done, its own copy has nothing either.
     assert!(!farm.copy(0).join("out").exists());
     farm.client(0).run("once --scope root key -- false").ok();
+    // In the tree of the server, where no copy is needed.
+    let unwrapped = "once --unwrapped --scope root -o made other -- onewriter touch made";
+    farm.client(0).run(unwrapped).ok();
+    farm.client(1).run(&unwrapped.replace("touch made", "touch again")).ok();
+    assert!(farm.root.at("made").exists() && !farm.root.at("again").exists());
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn wherever_the_link_breaks_a_command_has_run_and_happened_once() {
     let afar = Afar::new();
     afar.root.write("log", "");
     let worker = Worker::new(&afar, "copy");
-    let rounds = 12;
+    let rounds = 6;
     for spared in 0..rounds {
         afar.link.lose_answers(1, spared);
         worker.script("", "echo >> $BESIDE/ran; echo >> log; mkdir -p d/e; echo >> d/e/f").ok();

@@ -3800,7 +3800,7 @@ pub mod transactions_client {
     /// same path of the tree, a character device 0/0 is a path to be removed, a directory with the
     /// attribute `user.overlay.opaque` replaces whatever is there. Whoever fills it (an overlay that is
     /// mounted over the root, or a client that knows what it wants) is a local process of the daemon's
-    /// own user.
+    /// own user; or the daemon itself, with what a client on another machine sends.
     #[derive(Debug, Clone)]
     pub struct TransactionsClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -4047,7 +4047,7 @@ pub mod transactions_server {
     /// same path of the tree, a character device 0/0 is a path to be removed, a directory with the
     /// attribute `user.overlay.opaque` replaces whatever is there. Whoever fills it (an overlay that is
     /// mounted over the root, or a client that knows what it wants) is a local process of the daemon's
-    /// own user.
+    /// own user; or the daemon itself, with what a client on another machine sends.
     #[derive(Debug)]
     pub struct TransactionsServer<T> {
         inner: Arc<T>,

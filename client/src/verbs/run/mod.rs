@@ -36,6 +36,10 @@ its turn before the others.
 What it writes outside of the build root, or in another filesystem mounted in it, is written at once.
 Clients in the command work on what it sees, so that their changes belong to its own.
 
+With a --server on another machine, the command runs on this machine's own copy of the root (see
+'onewriter init' and 'onewriter fetch'), and what it changes happens there, too. Where the copy is not
+up to date in what the command changes, it is made so, and the command is run again.
+
 Where the kernel gives no command a view of its own (see --isolation), declare what it makes with -o,
 and have it write there:
 
