@@ -17,6 +17,7 @@ pub mod process;
 mod recipe;
 mod remote;
 mod requests;
+mod reruns;
 mod session;
 mod shims;
 mod simple;

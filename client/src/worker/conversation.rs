@@ -26,8 +26,9 @@ use crate::{
     failure::{Failure, with_sources},
     leased,
     process::{Ended, Ending, Next, Tick},
+    reruns::Reruns,
     session::{BACK_OFF, Server},
-    transaction::{COMMIT, Committed, Reruns, Wish, begin, is_draining, unknown},
+    transaction::{COMMIT, Committed, Wish, begin, is_draining, unknown},
     upload,
     wire::{Call, CallError, GRACE, Line},
 };
@@ -61,6 +62,7 @@ pub(crate) fn transact(
         cargo,
         reruns,
         loaded: None,
+        loads: 0,
         conflicts: Vec::new(),
         asked: None,
         is_unsure: false,
@@ -73,11 +75,11 @@ pub(crate) fn transact(
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(Stop::Failed(failure))) => return Err(failure),
             Ok(Err(Stop::Broken(error))) => error.into(),
-            // There is no connection.
-            Err(failure) if conversation.loaded.is_none() => return Err(failure),
+            // There never was a connection.
+            Err(failure) if broken.since.is_none() => return Err(failure),
             Err(failure) => failure,
         };
-        if !broken.is_tried_again(wish.wait) {
+        if !broken.is_tried_again(wish.wait, conversation.loads) {
             return Err(conversation.given_up(failure));
         }
     }
@@ -88,11 +90,17 @@ pub(crate) fn transact(
 struct Broken {
     since: Option<Instant>,
     pause: Option<Duration>,
+    /// How often a cargo had been loaded when it was last tried.
+    loads: u64,
 }
 
 impl Broken {
     /// Waits a little, longer each time; `false` when it was tried for long enough.
-    fn is_tried_again(&mut self, patience: Duration) -> bool {
+    fn is_tried_again(&mut self, patience: Duration, loads: u64) -> bool {
+        if self.loads != loads {
+            // It was mended meanwhile.
+            *self = Self { loads, ..Self::default() };
+        }
         let since = *self.since.get_or_insert_with(Instant::now);
         let pause = self.pause.map_or(BACK_OFF.0, |pause| (pause * 2).min(BACK_OFF.1));
         self.pause = Some(pause);
@@ -108,6 +116,8 @@ struct Conversation<'a> {
     cargo: &'a mut dyn Cargo,
     reruns: Reruns<'a>,
     loaded: Option<(Manifest, Ended)>,
+    /// How often it was.
+    loads: u64,
     /// What others changed: to be looked at before it is loaded again.
     conflicts: Vec<Vec<u8>>,
     /// The key of the transaction of which the commit was sent, and no answer has come.
@@ -182,8 +192,10 @@ impl Conversation<'_> {
         let Some(key) = self.asked else { return Ok(None) };
         call.set_timeout(Some(self.wish.wait + COMMIT));
         let ask = RemoteAsk { context: self.begin.context.clone(), key: key.to_vec() };
-        send(call, Out::Ask(ask))?;
-        let In::Known(known) = receive(call)? else { return Err(unexpected()) };
+        let answer = send(call, Out::Ask(ask)).and_then(|()| receive(call));
+        let In::Known(known) = answer.map_err(|error| self.not_known(error))? else {
+            return Err(unexpected());
+        };
         let fate = known.fate();
         let RemoteKnown { committed, .. } = known;
         self.asked = None;
@@ -194,6 +206,14 @@ impl Conversation<'_> {
                 self.is_unsure = true;
                 Ok(None)
             }
+        }
+    }
+
+    /// It cannot be found out what became of a commit.
+    fn not_known(&self, error: CallError) -> Stop {
+        match Stop::from(error) {
+            Stop::Failed(failure) => Stop::Failed(unknown(&with_sources(&failure))),
+            broken @ Stop::Broken(_) => broken,
         }
     }
 
@@ -220,6 +240,7 @@ impl Conversation<'_> {
         let tick = Tick { every: LISTEN, call: &mut listen };
         let conflicts = std::mem::take(&mut self.conflicts);
         let loaded = self.cargo.load(self.context, &conflicts, tick)?;
+        self.loads += 1;
         match loaded {
             Loaded::Failed(ended) => {
                 self.abandon(call, ended.ending);
@@ -265,11 +286,8 @@ impl Conversation<'_> {
         send(call, Out::Commit(TransactionCommit { copy: false, ..self.wish.commit.clone() }))?;
         let mut changes = Vec::new();
         loop {
-            let answer = receive(call).map_err(Stop::from);
-            if matches!(answer, Err(Stop::Failed(_))) {
-                self.asked = None;
-            }
-            match answer? {
+            let answer = receive(call).map_err(|error| self.not_committed(error))?;
+            match answer {
                 In::Changes(more) => changes.extend(more.changes),
                 In::Committed(summary) => {
                     self.asked = None;
@@ -289,6 +307,18 @@ impl Conversation<'_> {
                 }
                 _ => return Err(unexpected()),
             }
+        }
+    }
+
+    /// No answer came to a commit.
+    fn not_committed(&mut self, error: CallError) -> Stop {
+        match &error {
+            CallError::Status(status) if status.info.is_some() => {
+                // The daemon itself says so.
+                self.asked = None;
+                error.into()
+            }
+            _ => self.not_known(error),
         }
     }
 
