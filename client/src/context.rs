@@ -215,6 +215,12 @@ impl Context {
         Place::find(self.root.as_deref())
     }
 
+    /// Whether the user named a server elsewhere.
+    pub(crate) fn is_afar(&self) -> bool {
+        let local = |address: &OsString| address.as_bytes().starts_with(b"unix:");
+        self.server.as_ref().is_some_and(|address| !local(address))
+    }
+
     /// The daemon that this command talks to.
     pub(crate) fn server(&self) -> Result<Server, Failure> {
         if is_inside_transaction() {

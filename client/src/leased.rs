@@ -46,7 +46,7 @@ impl<Q: Message> Leased<'_, '_, Q> {
         let command = Command::new(words).variable(VARIABLE, tokens.join(","));
         let running = command.start(None).map_err(|error| not_started(&words[0], error))?;
         let mut lost: Option<String> = None;
-        let mut next_sign = Instant::now() + ttl / 3;
+        let (mut next_sign, mut heard) = (Instant::now() + ttl / 3, Instant::now());
         let mut look = || {
             if lost.is_some() {
                 return Next::Continue;
@@ -57,10 +57,19 @@ impl<Q: Message> Leased<'_, '_, Q> {
                 call.set_timeout(Some(ttl / 3));
                 done = call.send(&keep_alive);
             }
-            let Err(why) = done.and_then(|()| still_there::<R>(call)) else {
-                return Next::Continue;
+            let why = match done.and_then(|()| still_there::<R>(call)) {
+                Ok(true) => {
+                    heard = Instant::now();
+                    return Next::Continue;
+                }
+                Ok(false) if heard.elapsed() < ttl => return Next::Continue,
+                // A link that is cut says nothing. By now the daemon may have given it to others.
+                Ok(false) => {
+                    format!("nothing was heard of the daemon for {:.1} s", ttl.as_secs_f64())
+                }
+                Err(why) => why_lost(why),
             };
-            let why = lost.insert(why_lost(why));
+            let why = lost.insert(why);
             eprintln!("onewriter {verb}: the lease on {subject} is lost: {why}");
             Next::Terminate
         };
@@ -81,14 +90,17 @@ impl<Q: Message> Leased<'_, '_, Q> {
     }
 }
 
-/// Takes what the daemon has answered so far.
-fn still_there<R: Message + Default>(call: &mut Call<'_, Line>) -> Result<(), CallError> {
+/// Takes what the daemon has answered so far; whether that is anything.
+pub(crate) fn still_there<R: Message + Default>(
+    call: &mut Call<'_, Line>,
+) -> Result<bool, CallError> {
+    let mut any = false;
     loop {
         call.set_timeout(Some(AT_HAND));
         match call.recv::<R>() {
-            Ok(Some(_)) => {}
+            Ok(Some(_)) => any = true,
             Ok(None) => return Err(CallError::Closed { answered: true }),
-            Err(CallError::TimedOut) => return Ok(()),
+            Err(CallError::TimedOut) => return Ok(any),
             Err(error) => return Err(error),
         }
     }

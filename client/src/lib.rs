@@ -17,6 +17,7 @@ pub mod process;
 mod recipe;
 mod remote;
 mod requests;
+mod reruns;
 mod session;
 mod shims;
 mod simple;
@@ -25,6 +26,7 @@ mod transaction;
 mod upload;
 mod verbs;
 pub mod wire;
+mod worker;
 
 use std::ffi::OsString;
 

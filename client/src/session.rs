@@ -37,7 +37,8 @@ const SUCCESSION: Duration = Duration::from_millis(5);
 
 /// The pauses before a request is brought again to a daemon on another machine: the first, and the
 /// longest of those that follow, each of which is twice the one before.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+pub(crate) const BACK_OFF: (Duration, Duration) =
+    (Duration::from_millis(50), Duration::from_secs(2));
 
 /// The file in the state directory in which the daemon writes down its process id, for people.
 const LOCK: &str = "lock";
@@ -176,7 +177,11 @@ impl<'a> Session<'a> {
         method: &str,
         mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
+        let is_afar = matches!(self.server, Server::Remote(_));
         self.attempt(Repeat::Never, None, |connection, options| {
+            if is_afar {
+                connection.transport().widen();
+            }
             talk(&mut connection.open(method, options)?)
         })
     }

@@ -16,7 +16,8 @@ use crate::{
     failure::{Failure, with_sources},
     leased::millis,
     output,
-    process::{Ended, Ending},
+    process::{Ended, Ending, Tick},
+    reruns::Reruns,
     session::Server,
     wire::{Call, CallError, GRACE, Line},
 };
@@ -31,7 +32,7 @@ pub(crate) const RETRIES: u64 = 3;
 
 /// How long a commit may take beside its waiting for locks: it may be that of many files, on a
 /// slow disk.
-const COMMIT: Duration = Duration::from_secs(600);
+pub(crate) const COMMIT: Duration = Duration::from_secs(600);
 
 /// What is wanted of a transaction, but for what it does.
 #[derive(Debug)]
@@ -53,8 +54,9 @@ pub(crate) struct Wish {
 /// What a transaction does.
 pub(crate) trait Filling {
     /// Fills the directory of the transaction `name`. Called again after a conflict, with another
-    /// name. What does not end well is given up, unless it [stays](Self::stays).
-    fn fill(&mut self, name: &str) -> Result<Ended, Failure>;
+    /// name. What does not end well is given up, unless it [stays](Self::stays). What is done at a
+    /// `tick` is done while a command runs.
+    fn fill(&mut self, name: &str, tick: Option<Tick<'_>>) -> Result<Ended, Failure>;
 
     /// Whether what it did stays, although it ended in this way, which is not well.
     fn stays(&self, _ending: Ending) -> bool {
@@ -69,23 +71,29 @@ pub(crate) fn transact(
     wish: &Wish,
     filling: &mut dyn Filling,
 ) -> Result<(Ending, Option<Committed>), Failure> {
-    let mut line = wish.line.clone();
-    line.truncate(line.floor_char_boundary(LINE_MAX));
-    let begin = TransactionBegin {
-        context: Some(context.request(server)),
-        method: wish.verb.into(),
-        command: line,
-        wait_ms: millis(wish.wait),
-    };
+    let begin = begin(context, server, wish);
     // A request is told the umask; a command has it.
     context.restore_umask();
-    let mut transaction = Transaction { wish, begin, filling, reruns: 0 };
+    let reruns = Reruns::new(wish, &begin.command);
+    let mut transaction = Transaction { wish, begin, filling, reruns };
     loop {
         let mut session = context.session(server)?;
         match session.converse(METHOD, |call| transaction.talk(call))?? {
             Talked::Ended(ending, committed) => return Ok((ending, committed)),
             Talked::DaemonGone => {}
         }
+    }
+}
+
+/// What a transaction begins with.
+pub(crate) fn begin(context: &mut Context, server: &Server, wish: &Wish) -> TransactionBegin {
+    let mut line = wish.line.clone();
+    line.truncate(line.floor_char_boundary(LINE_MAX));
+    TransactionBegin {
+        context: Some(context.request(server)),
+        method: wish.verb.into(),
+        command: line,
+        wait_ms: millis(wish.wait),
     }
 }
 
@@ -115,7 +123,7 @@ struct Transaction<'a> {
     wish: &'a Wish,
     begin: TransactionBegin,
     filling: &'a mut dyn Filling,
-    reruns: u64,
+    reruns: Reruns<'a>,
 }
 
 /// Why a conversation ends early.
@@ -160,22 +168,20 @@ impl Transaction<'_> {
     ) -> Result<Talked, Stop> {
         loop {
             // A failure ends the call, and with it the transaction.
-            let ended = self.filling.fill(&name).map_err(Stop::Failed)?;
+            let ended = self.filling.fill(&name, None).map_err(Stop::Failed)?;
             if !ended.ending.is_success() && !self.filling.stays(ended.ending) {
                 self.abandon(call, ended.ending);
                 return Ok(Talked::Ended(ended.ending, None));
             }
             if ended.background {
-                self.wish.say(format_args!(
-                    "the command left processes running in the background; what they write from now on is not kept"
-                ));
+                self.wish.say_of_background();
             }
             match self.commit(call, ended)? {
                 Verdict::Committed(committed) => {
                     return Ok(Talked::Ended(ended.ending, Some(committed)));
                 }
                 Verdict::Conflicted(conflicts) => {
-                    self.yield_to(&conflicts).map_err(Stop::Failed)?
+                    self.reruns.yield_to_all(&conflicts).map_err(Stop::Failed)?
                 }
             }
             name = self.ask_to_begin(call)?;
@@ -240,7 +246,7 @@ impl Transaction<'_> {
             error => return Err(error.into()),
         }
         let why = with_sources(&error);
-        let again = self.count_rerun().ok_or_else(|| {
+        let again = self.reruns.count().ok_or_else(|| {
             Failure::Broken(format!(
                 "the daemon ended while the command ran, and nothing of it was kept: {why}"
             ))
@@ -250,44 +256,6 @@ impl Transaction<'_> {
         ));
         Ok(Talked::DaemonGone)
     }
-
-    /// Others came first on these paths.
-    fn yield_to(&mut self, conflicts: &[Conflict]) -> Result<(), Failure> {
-        let (path, other) = conflicts
-            .first()
-            .map_or((&b"."[..], "somebody"), |conflict| (&conflict.path, &conflict.other));
-        let more = match conflicts.len() {
-            0 | 1 => String::new(),
-            100 => ", and so were 99 others or more".into(),
-            count => format!(", and so were {} others", count - 1),
-        };
-        let shown = output::shown(path);
-        let Some(again) = self.count_rerun() else {
-            let line = &self.begin.command;
-            return Err(Failure::Refused {
-                reason: Some(Reason::Conflict),
-                message: format!(
-                    "'{shown}' was changed meanwhile by {other}{more}; this was pid {} ({line}), of which nothing was kept",
-                    std::process::id()
-                ),
-                path: shown.to_string(),
-                index: None,
-            });
-        };
-        self.wish.say(format_args!(
-            "'{shown}' was changed meanwhile by {other}{more}; running again ({again})"
-        ));
-        Ok(())
-    }
-
-    /// As in "1 of 3"; `None` if it was run often enough.
-    fn count_rerun(&mut self) -> Option<String> {
-        if self.reruns == self.wish.retries {
-            return None;
-        }
-        self.reruns += 1;
-        Some(format!("{} of {}", self.reruns, self.wish.retries))
-    }
 }
 
 impl Wish {
@@ -295,6 +263,13 @@ impl Wish {
     pub(crate) fn say(&self, line: std::fmt::Arguments<'_>) {
         let line = format!("onewriter {}: {line}\n", self.verb);
         let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+
+    /// What a command started is not at its end when that is.
+    pub(crate) fn say_of_background(&self) {
+        self.say(format_args!(
+            "the command left processes running in the background; what they write from now on is not kept"
+        ));
     }
 
     /// Tells what was committed.
@@ -353,13 +328,15 @@ impl Failure {
     }
 }
 
-fn unknown(why: &str) -> Failure {
+/// Nobody can say whether it was committed.
+pub(crate) fn unknown(why: &str) -> Failure {
     Failure::Broken(format!(
         "the daemon broke off during the commit, and it is not known whether the changes were committed: {why}"
     ))
 }
 
-fn is_draining(status: &crate::wire::Status) -> bool {
+/// Whether the daemon refused because it is about to end.
+pub(crate) fn is_draining(status: &crate::wire::Status) -> bool {
     status.info.as_ref().is_some_and(|info| info.reason == Reason::Draining.as_str())
 }
 

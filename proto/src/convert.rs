@@ -11,6 +11,7 @@ use onewriter_tree::{
         Batch, Change, HardLink, MakeDirectory, ModeChange, Moment, Mutation, Outcome, Publish,
         Remove, Rename, SetAttributes, Source, Symlink, Timespec, Touch, Unchanged,
     },
+    transaction::Seen,
 };
 
 use crate::v1::{self, mutation::Kind};
@@ -202,7 +203,8 @@ fn not_local(path: &[u8]) -> Error {
     Error::new(Reason::NotLocal, path, why)
 }
 
-fn mode(bits: u32, field: &str) -> Result<u32, Error> {
+/// A mode, where `field` is one.
+pub fn mode(bits: u32, field: &str) -> Result<u32, Error> {
     if bits > 0o7777 { Err(bad(field, "a mode is at most 07777")) } else { Ok(bits) }
 }
 
@@ -214,7 +216,8 @@ fn moment(time_given: Option<v1::Time>, omit: bool) -> Result<Moment, Error> {
     }
 }
 
-fn time(given: v1::Time) -> Result<Timespec, Error> {
+/// A moment.
+pub fn time(given: v1::Time) -> Result<Timespec, Error> {
     if given.nanoseconds > 999_999_999 {
         return Err(bad("nanoseconds", "a second has 1,000,000,000 of them"));
     }
@@ -224,6 +227,35 @@ fn time(given: v1::Time) -> Result<Timespec, Error> {
 /// A request whose `field` has no meaning.
 pub fn bad(field: &str, why: &str) -> Error {
     Error::new(Reason::BadRequest, field.as_bytes(), why)
+}
+
+/// What a client saw at a path of its copy.
+pub fn seen(said: v1::RemoteSeen) -> Result<Seen, Error> {
+    Ok(match said.kind() {
+        v1::FileKind::Unspecified => Seen::Nothing,
+        v1::FileKind::Directory => Seen::Directory,
+        v1::FileKind::Symlink => Seen::Symlink { target: said.target },
+        v1::FileKind::Regular => {
+            let blake3 = said.blake3.try_into();
+            let blake3 = blake3.map_err(|_| bad("blake3", "a BLAKE3 digest has 32 bytes"))?;
+            Seen::File { mode: mode(said.mode, "mode")?, blake3 }
+        }
+        _ => Seen::Other,
+    })
+}
+
+/// The same, on the wire.
+pub fn seen_here(seen: Seen) -> v1::RemoteSeen {
+    let of = |kind: v1::FileKind| v1::RemoteSeen { kind: kind.into(), ..Default::default() };
+    match seen {
+        Seen::Nothing => of(v1::FileKind::Unspecified),
+        Seen::Directory => of(v1::FileKind::Directory),
+        Seen::Symlink { target } => v1::RemoteSeen { target, ..of(v1::FileKind::Symlink) },
+        Seen::File { mode, blake3 } => {
+            v1::RemoteSeen { mode, blake3: blake3.to_vec(), ..of(v1::FileKind::Regular) }
+        }
+        Seen::Other => of(v1::FileKind::Fifo),
+    }
 }
 
 /// The answer to a mutation.

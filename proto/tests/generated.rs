@@ -57,6 +57,7 @@ fn compile(descriptors: prost_types::FileDescriptorSet, out: &Path) {
         .out_dir(out)
         .bytes(".onewriter.v1.PublishStreamRequest.chunk")
         .bytes(".onewriter.v1.ReadFileResponse.chunk")
+        .bytes(".onewriter.v1.RemoteRequest.chunk")
         .bytes(".google.bytestream")
         .bytes(".build.bazel.remote.execution.v2")
         .btree_map(".")

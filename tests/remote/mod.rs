@@ -10,13 +10,13 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use crate::support::{Client, Done, Link, Root};
 
 /// A root with a daemon, and a place elsewhere for its clients.
-pub(super) struct Afar {
-    pub(super) root: Root,
-    pub(super) link: Link,
+pub(crate) struct Afar {
+    pub(crate) root: Root,
+    pub(crate) link: Link,
 }
 
 impl Afar {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = Root::new();
         root.started();
         fs::create_dir(root.outside("afar")).expect("a directory");
@@ -25,7 +25,7 @@ impl Afar {
     }
 
     /// A client that stands outside of the root.
-    pub(super) fn client(&self) -> Client<'_> {
+    pub(crate) fn client(&self) -> Client<'_> {
         self.root
             .client()
             .within(self.root.outside("afar"))
@@ -33,12 +33,12 @@ impl Afar {
     }
 
     #[track_caller]
-    pub(super) fn run(&self, args: &str) -> Done {
+    pub(crate) fn run(&self, args: &str) -> Done {
         self.client().run(args)
     }
 
     /// Writes a file for clients to send.
-    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>, mode: u32) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>, mode: u32) {
         let path = self.root.outside("afar").join(name);
         fs::write(&path, content).expect("a file");
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");

@@ -13,7 +13,7 @@ use crate::{
     context::{Context, TRANSACTION, transaction},
     failure::Failure,
     place::Place,
-    process::{Command, Ended, Ending, Sandbox, StartError},
+    process::{Command, Ended, Ending, Sandbox, StartError, Tick},
     session::Server,
     transaction::{Filling, RETRIES, Wish, transact},
     verbs::run::{cannot_execute, is_refusal},
@@ -88,7 +88,7 @@ impl Filling for Recipe<'_> {
         matches!(ending, Ending::Exit(_)) && ignored::is_ignored(self.words)
     }
 
-    fn fill(&mut self, name: &str) -> Result<Ended, Failure> {
+    fn fill(&mut self, name: &str, tick: Option<Tick<'_>>) -> Result<Ended, Failure> {
         let sandboxed = Sandbox::new(self.place.root(), name, &self.place.stand()?)
             .map_err(|(step, errno)| StartError::Sandbox { step, errno })
             .and_then(|sandbox| {
@@ -98,7 +98,7 @@ impl Filling for Recipe<'_> {
                     .start(Some(&sandbox))
             });
         match sandboxed {
-            Ok(running) => Ok(running.wait(None)),
+            Ok(running) => Ok(running.wait(tick)),
             Err(StartError::Sandbox { step, errno }) if is_refusal(errno) => {
                 eprintln!(
                     "onewriter {NAME}: the kernel gives it no view of its own (cannot {step}: {errno}): it runs as without onewriter"

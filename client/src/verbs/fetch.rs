@@ -54,7 +54,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     // Before the umask is set to 0, by which modes are exact.
     context.umask();
     let tree = Tree::of_directory(Path::new(to))?;
-    let mut errand = Errand { tree, fetched: 0, bytes: 0, kept: 0, verbose: given.has("verbose") };
+    let mut errand = Errand::new(&tree, given.has("verbose"));
     let listed = list(context, &server, paths)?;
     let mut session = context.session(&server)?;
     for entry in listed {
@@ -67,7 +67,8 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn list(
+/// All that is at paths of the server's root, and below them.
+pub(crate) fn list(
     context: &mut Context,
     server: &Server,
     paths: Vec<Vec<u8>>,
@@ -85,9 +86,9 @@ fn list(
 }
 
 /// What there is to do, and what was done.
-struct Errand {
+pub(crate) struct Errand<'t> {
     /// Where it all goes.
-    tree: Tree,
+    tree: &'t Tree,
     verbose: bool,
     /// Files whose content came, and how many bytes that was; files that were there.
     fetched: u64,
@@ -95,8 +96,13 @@ struct Errand {
     kept: u64,
 }
 
-impl Errand {
-    fn bring(
+impl<'t> Errand<'t> {
+    pub(crate) fn new(tree: &'t Tree, verbose: bool) -> Self {
+        Self { tree, verbose, fetched: 0, bytes: 0, kept: 0 }
+    }
+
+    /// Brings what the server has listed, unless it is there.
+    pub(crate) fn bring(
         &mut self,
         context: &mut Context,
         server: &Server,
@@ -133,12 +139,12 @@ impl Errand {
     }
 
     fn change(&self, change: &mut dyn Mutation) -> Result<(), Failure> {
-        Ok(mutation::run(change, &self.tree, &mut Effects::new(false))?)
+        Ok(mutation::run(change, self.tree, &mut Effects::new(false))?)
     }
 
     /// Whether that very content is there.
     fn has(&self, path: &RelPath, stat: &Stat, blake3: Option<&[u8]>) -> bool {
-        let Ok((file, found)) = open_file(&self.tree, path) else { return false };
+        let Ok((file, found)) = open_file(self.tree, path) else { return false };
         let mut hasher = blake3::Hasher::new();
         found.path == *path
             && found.size == stat.size

@@ -111,7 +111,15 @@ fn once(
         false => in_a_transaction(given, words)?,
     };
     let (ttl, timeout, begun) = (ttl(given.text("ttl")?)?, context.timeout()?, Instant::now());
-    let outputs = given.values("output").map(|path| server.path(path));
+    // A worker's command runs in its copy of the root, where they are named from, too.
+    let copy = match server {
+        Server::Remote(_) if !given.has("unwrapped") => Some(context.place()?),
+        _ => None,
+    };
+    let outputs = given.values("output").map(|path| match &copy {
+        Some(copy) => copy.relative(path),
+        None => server.path(path),
+    });
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
     let mut begin = OnceBegin {
         context: Some(context.request(server)),

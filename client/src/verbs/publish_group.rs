@@ -15,23 +15,34 @@ use std::{
 use onewriter_proto::v1::{MutationResponse, TransactionCommit, Unchanged};
 use onewriter_tree::{Error, FileKind, Last, Reason, RelPath, Tree, path::STATE_DIR, stat};
 
-use super::{publish, run};
+use super::{publish, publish_afar, run};
 use crate::{
     command::Given,
     context::Context,
     failure::Failure,
     leased::millis,
     mode,
-    process::{Ended, Ending},
+    process::{Ended, Ending, Tick},
     session::Server,
-    transaction::{Filling, RETRIES, Wish, transact},
+    transaction::{Committed, Filling, RETRIES, Wish, transact},
     upload,
 };
 
 /// A file and where it goes.
-struct Pair<'g> {
-    source: &'g OsStr,
-    to: RelPath,
+pub(super) struct Pair<'g> {
+    pub(super) source: &'g OsStr,
+    pub(super) to: RelPath,
+}
+
+impl Pair<'_> {
+    pub(super) fn no_file(&self) -> Failure {
+        let (to, source) = (self.to.as_bytes(), self.source.as_bytes());
+        Error::new(Reason::Source, to, "is not a regular file").at(source).into()
+    }
+
+    pub(super) fn exists(&self) -> Failure {
+        Error::new(Reason::Exists, self.to.as_bytes(), "it exists already").into()
+    }
 }
 
 pub(super) fn run(given: &Given, context: &mut Context, dir: &OsStr) -> Result<(), Failure> {
@@ -39,13 +50,11 @@ pub(super) fn run(given: &Given, context: &mut Context, dir: &OsStr) -> Result<(
     if context.is_direct() {
         return one_by_one(given, context, &server, dir);
     }
-    let Server::Root(place) = &server else {
-        return Err(Failure::Usage(
-            "publish --to works in a build root, not on a server's address".into(),
-        ));
-    };
     let umask = context.umask();
     let mode = given.text("mode")?.map(|text| mode::parse(text, 0, umask)).transpose()?;
+    let Server::Root(place) = &server else {
+        return publish_afar::run(given, context, &server, (dir, mode));
+    };
     let tree = context.open_tree(&server, b".")?;
     let dir = tree.canonicalize(&RelPath::parse(&server.path(dir)?)?, Last::Follow)?;
     if !given.has("parents") {
@@ -57,8 +66,18 @@ pub(super) fn run(given: &Given, context: &mut Context, dir: &OsStr) -> Result<(
     let (root, must_create) = (place.root(), given.has("new"));
     let mut group = Group { pairs, mode, umask, must_create, tree, root, staging };
     let (_, committed) = transact(context, &server, &wish, &mut group)?;
+    done(given, context, &group.pairs, committed)
+}
+
+/// What comes after the commit.
+pub(super) fn done(
+    given: &Given,
+    context: &mut Context,
+    pairs: &[Pair<'_>],
+    committed: Option<Committed>,
+) -> Result<(), Failure> {
     if given.has("move") {
-        group.pairs.iter().try_for_each(|pair| upload::remove_source(pair.source))?;
+        pairs.iter().try_for_each(|pair| upload::remove_source(pair.source))?;
     }
     let changes = committed.map(|committed| committed.changes).unwrap_or_default();
     context.tell(&MutationResponse { changes }, given.has("verbose"))
@@ -79,7 +98,7 @@ fn one_by_one(
     Ok(())
 }
 
-fn wish(given: &Given, context: &Context, pairs: &[Pair<'_>]) -> Result<Wish, Failure> {
+pub(super) fn wish(given: &Given, context: &Context, pairs: &[Pair<'_>]) -> Result<Wish, Failure> {
     let wait = context.timeout()?;
     let names: Vec<_> = pairs.iter().map(|pair| pair.to.to_string()).collect();
     Ok(Wish {
@@ -104,7 +123,7 @@ fn name_of(source: &OsStr) -> Result<&OsStr, Failure> {
     Path::new(source).file_name().ok_or_else(no_name)
 }
 
-fn pairs<'g>(sources: &'g [OsString], dir: &RelPath) -> Result<Vec<Pair<'g>>, Failure> {
+pub(super) fn pairs<'g>(sources: &'g [OsString], dir: &RelPath) -> Result<Vec<Pair<'g>>, Failure> {
     let mut pairs: Vec<Pair<'g>> = Vec::new();
     for source in sources {
         let to = dir.child(name_of(source)?.as_bytes())?;
@@ -117,10 +136,16 @@ fn pairs<'g>(sources: &'g [OsString], dir: &RelPath) -> Result<Vec<Pair<'g>>, Fa
 }
 
 fn check_directory(tree: &Tree, dir: &RelPath) -> Result<(), Failure> {
+    let found = stat(tree, dir, Last::Keep)?.1;
+    must_be_directory(dir, found.map(|found| found.kind == FileKind::Directory))
+}
+
+/// `found`: whether what is there is a directory; `None` if nothing is.
+pub(super) fn must_be_directory(dir: &RelPath, found: Option<bool>) -> Result<(), Failure> {
     let refuse = |reason, what: &str| Err(Error::new(reason, dir.as_bytes(), what).into());
-    match stat(tree, dir, Last::Keep)?.1.map(|found| found.kind) {
-        Some(FileKind::Directory) => Ok(()),
-        Some(_) => refuse(Reason::NotADirectory, "is not a directory"),
+    match found {
+        Some(true) => Ok(()),
+        Some(false) => refuse(Reason::NotADirectory, "is not a directory"),
         None => refuse(Reason::NotFound, "does not exist"),
     }
 }
@@ -137,7 +162,7 @@ struct Group<'g> {
 }
 
 impl Filling for Group<'_> {
-    fn fill(&mut self, name: &str) -> Result<Ended, Failure> {
+    fn fill(&mut self, name: &str, _: Option<Tick<'_>>) -> Result<Ended, Failure> {
         let upper = self.staging.join(name).join("upper");
         for pair in &self.pairs {
             run::make_way(self.root, &upper, Path::new(OsStr::from_bytes(pair.to.as_bytes())))?;
@@ -155,9 +180,7 @@ impl Group<'_> {
         let mut source = File::open(pair.source).map_err(unreadable)?;
         let found = source.metadata().map_err(unreadable)?;
         if !found.is_file() {
-            let why = "is not a regular file";
-            let source = pair.source.as_bytes();
-            return Err(Error::new(Reason::Source, pair.to.as_bytes(), why).at(source).into());
+            return Err(pair.no_file());
         }
         let mode = self.mode_at(pair, found.permissions().mode())?;
         let to = upper.join(OsStr::from_bytes(pair.to.as_bytes()));
@@ -172,8 +195,7 @@ impl Group<'_> {
     fn mode_at(&self, pair: &Pair<'_>, source: u32) -> Result<u32, Failure> {
         let there = stat(&self.tree, &pair.to, Last::Keep)?.1;
         if there.is_some() && self.must_create {
-            let why = "it exists already";
-            return Err(Error::new(Reason::Exists, pair.to.as_bytes(), why).into());
+            return Err(pair.exists());
         }
         let own = there.filter(|found| found.kind == FileKind::RegularFile);
         let own = own.map(|found| found.mode & 0o777);

@@ -61,7 +61,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
 }
 
 /// Has the daemon describe paths.
-pub(super) fn ask(
+pub(crate) fn ask(
     context: &mut Context,
     server: &Server,
     paths: Vec<Vec<u8>>,

@@ -3940,6 +3940,231 @@ pub struct TransactionAbandoned {
     #[prost(bytes = "vec", tag = "1")]
     pub kept: ::prost::alloc::vec::Vec<u8>,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RemoteRequest {
+    #[prost(oneof = "remote_request::Step", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub step: ::core::option::Option<remote_request::Step>,
+}
+/// Nested message and enum types in `RemoteRequest`.
+pub mod remote_request {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Step {
+        #[prost(message, tag = "1")]
+        Begin(super::RemoteBegin),
+        #[prost(message, tag = "2")]
+        Entries(super::RemoteEntries),
+        /// Content of the first file that is wanted and has not come; at most 1 MiB each, 128 KiB is a
+        /// good size.
+        #[prost(bytes, tag = "3")]
+        Chunk(::prost::bytes::Bytes),
+        /// All of that file's content has come.
+        #[prost(message, tag = "4")]
+        ContentEnd(super::RemoteContentEnd),
+        #[prost(message, tag = "5")]
+        Commit(super::TransactionCommit),
+        /// Its `keep` must not be set: what a command left is on the client's machine.
+        #[prost(message, tag = "6")]
+        Abandon(super::TransactionAbandon),
+        #[prost(message, tag = "7")]
+        Ask(super::RemoteAsk),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoteBegin {
+    #[prost(message, optional, tag = "1")]
+    pub begin: ::core::option::Option<TransactionBegin>,
+    /// Chosen by the client at random, so that nobody else has the same: 16 to 64 bytes. Another one for
+    /// each transaction.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+}
+/// At most 1,000 of each; a transaction has 200,000 in all.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RemoteEntries {
+    /// Directories before what is in them. All directories on the way to an entry are entries.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<RemoteEntry>,
+    /// What the client's copy has in directories that go, with all that is in them.
+    #[prost(message, repeated, tag = "2")]
+    pub seen: ::prost::alloc::vec::Vec<RemotePlace>,
+}
+/// A path that is changed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoteEntry {
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    /// What the client's copy has there; absent, where it does not matter.
+    #[prost(message, optional, tag = "7")]
+    pub seen: ::core::option::Option<RemoteSeen>,
+    #[prost(oneof = "remote_entry::What", tags = "2, 3, 4, 5, 6")]
+    pub what: ::core::option::Option<remote_entry::What>,
+}
+/// Nested message and enum types in `RemoteEntry`.
+pub mod remote_entry {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum What {
+        #[prost(message, tag = "2")]
+        Directory(super::RemoteDirectory),
+        #[prost(message, tag = "3")]
+        File(super::RemoteFile),
+        /// What a symbolic link says.
+        #[prost(bytes, tag = "4")]
+        Symlink(::prost::alloc::vec::Vec<u8>),
+        /// A file that came with an earlier message, of which it is another name.
+        #[prost(bytes, tag = "5")]
+        LinkTo(::prost::alloc::vec::Vec<u8>),
+        #[prost(message, tag = "6")]
+        Removal(super::RemoteRemoval),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoteDirectory {
+    #[prost(uint32, tag = "1")]
+    pub mode: u32,
+    /// Where the tree has a directory there, that one's mode stays.
+    #[prost(bool, tag = "2")]
+    pub yields: bool,
+    /// Replaces what is there; else it is merged with that.
+    #[prost(bool, tag = "3")]
+    pub opaque: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoteFile {
+    #[prost(uint32, tag = "1")]
+    pub mode: u32,
+    /// Where the tree has a file there, that one's permissions stay.
+    #[prost(bool, tag = "2")]
+    pub yields: bool,
+    /// Absent means now.
+    #[prost(message, optional, tag = "3")]
+    pub mtime: ::core::option::Option<Time>,
+    /// The BLAKE3 digest of the content, 32 bytes, and its size in bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub blake3: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "5")]
+    pub size: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoteRemoval {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemotePlace {
+    #[prost(bytes = "vec", tag = "1")]
+    pub path: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub seen: ::core::option::Option<RemoteSeen>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoteSeen {
+    /// Unspecified where nothing is.
+    #[prost(enumeration = "FileKind", tag = "1")]
+    pub kind: i32,
+    /// Of a regular file: its mode, and the BLAKE3 digest of its content.
+    #[prost(uint32, tag = "2")]
+    pub mode: u32,
+    #[prost(bytes = "vec", tag = "3")]
+    pub blake3: ::prost::alloc::vec::Vec<u8>,
+    /// What a symbolic link says.
+    #[prost(bytes = "vec", tag = "4")]
+    pub target: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoteContentEnd {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoteAsk {
+    #[prost(message, optional, tag = "1")]
+    pub context: ::core::option::Option<Context>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RemoteResponse {
+    #[prost(oneof = "remote_response::Step", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub step: ::core::option::Option<remote_response::Step>,
+}
+/// Nested message and enum types in `RemoteResponse`.
+pub mod remote_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Step {
+        #[prost(message, tag = "1")]
+        Begun(super::TransactionBegun),
+        #[prost(message, tag = "2")]
+        Wanted(super::RemoteWanted),
+        #[prost(message, tag = "3")]
+        Changes(super::TransactionChanges),
+        #[prost(message, tag = "4")]
+        Committed(super::TransactionCommitted),
+        #[prost(message, tag = "5")]
+        Conflicted(super::TransactionConflicted),
+        #[prost(message, tag = "6")]
+        Abandoned(super::TransactionAbandoned),
+        #[prost(message, tag = "7")]
+        Known(super::RemoteKnown),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoteWanted {
+    /// Which of the entries that came last, counted from 0, in this order.
+    #[prost(uint32, repeated, tag = "1")]
+    pub files: ::prost::alloc::vec::Vec<u32>,
+}
+/// What became of a transaction.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RemoteKnown {
+    #[prost(enumeration = "remote_known::Fate", tag = "1")]
+    pub fate: i32,
+    /// Where it was committed by this daemon, and not by one before it.
+    #[prost(message, optional, tag = "2")]
+    pub committed: ::core::option::Option<TransactionCommitted>,
+}
+/// Nested message and enum types in `RemoteKnown`.
+pub mod remote_known {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Fate {
+        Unspecified = 0,
+        /// It was committed.
+        Committed = 1,
+        /// It was not, and will not be.
+        NotCommitted = 2,
+        /// This daemon has never heard of it; it will not be committed. One that was killed in the middle
+        /// of a commit may take that with it.
+        Unknown = 3,
+    }
+    impl Fate {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "FATE_UNSPECIFIED",
+                Self::Committed => "FATE_COMMITTED",
+                Self::NotCommitted => "FATE_NOT_COMMITTED",
+                Self::Unknown => "FATE_UNKNOWN",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "FATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "FATE_COMMITTED" => Some(Self::Committed),
+                "FATE_NOT_COMMITTED" => Some(Self::NotCommitted),
+                "FATE_UNKNOWN" => Some(Self::Unknown),
+                _ => None,
+            }
+        }
+    }
+}
 /// What to do where others changed the same files to something else since `begin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -3993,7 +4218,7 @@ pub mod transactions_client {
     /// same path of the tree, a character device 0/0 is a path to be removed, a directory with the
     /// attribute `user.overlay.opaque` replaces whatever is there. Whoever fills it (an overlay that is
     /// mounted over the root, or a client that knows what it wants) is a local process of the daemon's
-    /// own user.
+    /// own user; or the daemon itself, with what a client on another machine sends.
     #[derive(Debug, Clone)]
     pub struct TransactionsClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -4105,6 +4330,53 @@ pub mod transactions_client {
                 .insert(GrpcMethod::new("onewriter.v1.Transactions", "Transact"));
             self.inner.streaming(req, path, codec).await
         }
+        /// The same for a client on another machine, which fills the upper directory by sending what is to
+        /// be in it. One transaction after another:
+        ///
+        /// client                       daemon
+        /// begin                        begun
+        /// entries                      wanted: the files of these whose content is not known here
+        /// chunk… content_end           for each of them, in their order
+        /// (entries again, …)
+        /// commit                       changes… committed, or conflicted; as in Transact
+        /// or abandon                   abandoned
+        ///
+        /// The client says what its own copy of the tree had at the paths that it changes (`seen`); where
+        /// the tree has something else, that is a conflict, as is what changed since `begin`.
+        ///
+        /// A link may break when the commit was sent, and before its answer came. Therefore each transaction
+        /// has a key. On a new call, in place of `begin`, `ask` says what became of it, and sees to it that
+        /// nothing becomes of it any more if it was not committed; it waits while it is being committed.
+        /// Keys are remembered as what runs once in a build is (leases.proto).
+        ///
+        /// Errors: those of Transact but for NOT_LOCAL, those of a publish (INCOMPLETE does not occur: a
+        /// stream that ends early is given up), and:
+        /// INVALID_ARGUMENT BAD_REQUEST, also where a key was used already
+        /// DATA_LOSS CONTENT_MISMATCH
+        pub async fn transact_remote(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::RemoteRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::RemoteResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/onewriter.v1.Transactions/TransactRemote",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("onewriter.v1.Transactions", "TransactRemote"));
+            self.inner.streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4149,6 +4421,42 @@ pub mod transactions_server {
             &self,
             request: tonic::Request<tonic::Streaming<super::TransactRequest>>,
         ) -> std::result::Result<tonic::Response<Self::TransactStream>, tonic::Status>;
+        /// Server streaming response type for the TransactRemote method.
+        type TransactRemoteStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::RemoteResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The same for a client on another machine, which fills the upper directory by sending what is to
+        /// be in it. One transaction after another:
+        ///
+        /// client                       daemon
+        /// begin                        begun
+        /// entries                      wanted: the files of these whose content is not known here
+        /// chunk… content_end           for each of them, in their order
+        /// (entries again, …)
+        /// commit                       changes… committed, or conflicted; as in Transact
+        /// or abandon                   abandoned
+        ///
+        /// The client says what its own copy of the tree had at the paths that it changes (`seen`); where
+        /// the tree has something else, that is a conflict, as is what changed since `begin`.
+        ///
+        /// A link may break when the commit was sent, and before its answer came. Therefore each transaction
+        /// has a key. On a new call, in place of `begin`, `ask` says what became of it, and sees to it that
+        /// nothing becomes of it any more if it was not committed; it waits while it is being committed.
+        /// Keys are remembered as what runs once in a build is (leases.proto).
+        ///
+        /// Errors: those of Transact but for NOT_LOCAL, those of a publish (INCOMPLETE does not occur: a
+        /// stream that ends early is given up), and:
+        /// INVALID_ARGUMENT BAD_REQUEST, also where a key was used already
+        /// DATA_LOSS CONTENT_MISMATCH
+        async fn transact_remote(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::RemoteRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::TransactRemoteStream>,
+            tonic::Status,
+        >;
     }
     /// Changes of one command, applied together or not at all.
     ///
@@ -4157,7 +4465,7 @@ pub mod transactions_server {
     /// same path of the tree, a character device 0/0 is a path to be removed, a directory with the
     /// attribute `user.overlay.opaque` replaces whatever is there. Whoever fills it (an overlay that is
     /// mounted over the root, or a client that knows what it wants) is a local process of the daemon's
-    /// own user.
+    /// own user; or the daemon itself, with what a client on another machine sends.
     #[derive(Debug)]
     pub struct TransactionsServer<T> {
         inner: Arc<T>,
@@ -4267,6 +4575,54 @@ pub mod transactions_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TransactSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/onewriter.v1.Transactions/TransactRemote" => {
+                    #[allow(non_camel_case_types)]
+                    struct TransactRemoteSvc<T: Transactions>(pub Arc<T>);
+                    impl<
+                        T: Transactions,
+                    > tonic::server::StreamingService<super::RemoteRequest>
+                    for TransactRemoteSvc<T> {
+                        type Response = super::RemoteResponse;
+                        type ResponseStream = T::TransactRemoteStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::RemoteRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Transactions>::transact_remote(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TransactRemoteSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

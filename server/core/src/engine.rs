@@ -55,7 +55,7 @@ use crate::{
     policy::Rights,
     sync::{Disk, SyncGroup},
     tally::Counts,
-    transactions::{History, Register, Underway},
+    transactions::{History, Keys, Register, Underway},
 };
 
 /// How long a request waits for a lock when it brings no deadline of its own.
@@ -99,6 +99,7 @@ pub struct Engine {
     admission: Arc<Admission>,
     hands: Arc<Hands>,
     register: Arc<Register>,
+    keys: Arc<Keys>,
 }
 
 /// Why the engine cannot start.
@@ -148,6 +149,7 @@ impl Engine {
             admission: Admission::new(),
             hands,
             register: Arc::default(),
+            keys: Arc::default(),
         })
     }
 
@@ -252,6 +254,10 @@ impl Engine {
 
     pub(crate) fn register(&self) -> &Arc<Register> {
         &self.register
+    }
+
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     /// Who runs again after a conflict, and who waits to.

@@ -30,6 +30,9 @@ pub enum OwnershipError {
         /// Its process id, as it wrote it down.
         owner: Option<u32>,
     },
+    /// It is a copy of what a server elsewhere has, and commands work in it.
+    #[error("commands for a server elsewhere are under way in this build root, which is a copy")]
+    Copy,
     /// The lock file cannot be opened or locked.
     #[error("cannot lock '.onewriter/{LOCK_FILE}'")]
     Io(#[source] std::io::Error),
@@ -48,7 +51,14 @@ impl Ownership {
         let file = openat(tree.state(), LOCK_FILE, flags, Mode::from_raw_mode(0o600))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(OwnershipError::Taken { owner: read_pid(file) }),
+            Err(Errno::WOULDBLOCK) => {
+                // Daemons hold it alone.
+                let is_shared = flock(&file, FlockOperation::NonBlockingLockShared).is_ok();
+                return Err(match is_shared {
+                    true => OwnershipError::Copy,
+                    false => OwnershipError::Taken { owner: read_pid(file) },
+                });
+            }
             Err(errno) => return Err(errno.into()),
         }
         ftruncate(&file, 0)?;
@@ -78,6 +88,10 @@ mod tests {
             other => panic!("{other:?}"),
         }
         drop(first);
+        let command = openat(tree.state(), LOCK_FILE, OFlags::RDWR, Mode::empty()).unwrap();
+        flock(&command, FlockOperation::LockShared).unwrap();
+        assert!(matches!(Ownership::take(&tree), Err(OwnershipError::Copy)));
+        drop(command);
         Ownership::take(&tree).unwrap();
     }
 }

@@ -98,6 +98,19 @@ impl Content {
         self.lying_in_root(wanted, rights)
     }
 
+    /// The same for what is to be put at `path`, where that content may lie already.
+    pub(crate) fn obtain_for(
+        &self,
+        wanted: &Wanted,
+        path: &RelPath,
+        rights: Option<&Rights>,
+    ) -> Result<Option<Staged>, StoreError> {
+        match self.obtain(wanted, rights)? {
+            Some(staged) => Ok(Some(staged)),
+            None => self.lying_at(wanted, path),
+        }
+    }
+
     fn stored(&self, store: &Store, wanted: &Wanted) -> Result<Option<Staged>, StoreError> {
         let digest = store.named(wanted.function, wanted.hash);
         let Some(digest) = digest.filter(|digest| wanted.is(digest)) else { return Ok(None) };
@@ -116,9 +129,14 @@ impl Content {
         if rights.is_some_and(|rights| !rights.may(Deed::Read, &path)) {
             return Ok(None);
         }
+        self.lying_at(wanted, &path)
+    }
+
+    fn lying_at(&self, wanted: &Wanted, path: &RelPath) -> Result<Option<Staged>, StoreError> {
         // Whatever keeps it from being read: then it is not known.
-        let Ok((file, found)) = open_file(&self.tree, &path) else { return Ok(None) };
-        if wanted.size.is_some_and(|size| size != found.size) {
+        let Ok((file, found)) = open_file(&self.tree, path) else { return Ok(None) };
+        // A symbolic link that has come to stand there would lead past the caller's rights.
+        if found.path != *path || wanted.size.is_some_and(|size| size != found.size) {
             return Ok(None);
         }
         let staged = self.tree.staging().create_own().map_err(failed)?;

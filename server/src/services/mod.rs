@@ -52,6 +52,9 @@ use crate::{
 /// The largest message that is accepted, in bytes. Content travels in streams.
 const MAX_MESSAGE: usize = 4 << 20;
 
+/// The most that one message of a stream may carry of its content, in bytes.
+const MAX_CHUNK: usize = 1 << 20;
+
 /// The names under which the daemon's health can be asked for; "" is the whole.
 pub(crate) const NAMES: [&str; 11] = [
     "",
@@ -94,7 +97,8 @@ pub(crate) fn routes(
     let mutations = MutationsServer::new(Mutations::new(Arc::clone(engine), Arc::clone(content)));
     let reading = ReadingServer::new(Reading::new(Arc::clone(engine), Arc::clone(lifecycle)));
     let leases = LeasesServer::new(Leases::new(Arc::clone(engine), Arc::clone(lifecycle)));
-    let transactions = TransactionsServer::new(Transactions::new(Arc::clone(engine)));
+    let transactions = Transactions::new(Arc::clone(engine), Arc::clone(content));
+    let transactions = TransactionsServer::new(transactions);
     let builds = BuildsServer::new(Builds::new(Arc::clone(engine)));
     let administration = Administration::new(Arc::clone(engine), Arc::clone(lifecycle));
     let reflection = || {
@@ -108,7 +112,10 @@ pub(crate) fn routes(
         Routes::new(InterceptedService::new(Bulk::new(mutations, engine, content), check_version))
             .add_service(InterceptedService::new(reading, check_version))
             .add_service(InterceptedService::new(leases, check_version))
-            .add_service(InterceptedService::new(transactions, check_version))
+            .add_service(InterceptedService::new(
+                transactions.max_decoding_message_size(MAX_MESSAGE),
+                check_version,
+            ))
             .add_service(InterceptedService::new(builds, check_version))
             .add_service(AdministrationServer::new(administration))
             .add_service(HealthServer::new(HealthService::from_health_reporter(

@@ -113,7 +113,8 @@ fn wanted(digest: &onewriter_proto::v1::Digest) -> Result<Wanted, Error> {
     Ok(Wanted { function, hash, size: Some(digest.size) })
 }
 
-fn failed(path: &RelPath, error: ObtainError) -> Error {
+/// What the store's failure is to somebody who asked for `path`.
+pub(super) fn failed(path: &RelPath, error: ObtainError) -> Error {
     match error {
         ObtainError::Here(StoreError::Io { what, errno }) => {
             Error::io(path.as_bytes(), what, errno)

@@ -19,7 +19,7 @@ use onewriter_tree::{
 use tonic::{Request, Status};
 
 use super::{
-    Answers, Sender, answers,
+    Answers, MAX_CHUNK, Sender, answers,
     messages::Messages,
     publish_digest::{known, nothing, put},
     send, within,
@@ -29,9 +29,6 @@ use crate::{
     peer::Terms,
     status::status,
 };
-
-/// The most that one message may carry of the content, in bytes.
-const MAX_CHUNK: usize = 1 << 20;
 
 /// Serves one publish. It ends with the client: nothing is left in staging.
 pub(crate) fn serve(

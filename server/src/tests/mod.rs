@@ -15,6 +15,7 @@ mod reading;
 mod remote;
 mod serving;
 mod spans;
+mod remote_transactions;
 mod transactions;
 mod waiting;
 mod workers;

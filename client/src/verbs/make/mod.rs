@@ -139,6 +139,12 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     if env::var_os(TOOLS).is_some() {
         return further_down(given);
     }
+    if context.is_afar() {
+        return Err(Failure::Usage(
+            "onewriter make works with the daemon of its build root, on this machine: leave out ONEWRITER_SERVER; on a worker, 'onewriter run' makes one transaction of a make"
+                .into(),
+        ));
+    }
     let root = root::find(context, &arguments.directory)?;
     context.set_root(&root);
     let mut variables = Settings::of(given, &root)?.variables();

@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     failure::Failure,
     place::Place,
-    process::{Command, Ended, Ending, Sandbox, StartError},
+    process::{Command, Ended, Ending, Sandbox, StartError, Tick},
     session::Server,
     transaction::{Filling, Wish, transact},
     verbs::run::is_refusal,
@@ -46,7 +46,7 @@ struct Probe<'a> {
 }
 
 impl Filling for Probe<'_> {
-    fn fill(&mut self, name: &str) -> Result<Ended, Failure> {
+    fn fill(&mut self, name: &str, _: Option<Tick<'_>>) -> Result<Ended, Failure> {
         let words = [OsString::from("true")];
         let tried = Sandbox::new(self.place.root(), name, self.place.root())
             .map_err(|(step, errno)| StartError::Sandbox { step, errno })

@@ -18,7 +18,7 @@ use crate::{
     context::{TRANSACTION, transaction},
     failure::Failure,
     place::Place,
-    process::{Command, Ended, Running, Sandbox, StartError},
+    process::{Command, Ended, Running, Sandbox, StartError, Tick},
 };
 
 /// A command that can be run, several times if need be.
@@ -47,7 +47,7 @@ impl<'a> Execution<'a> {
     }
 
     /// Runs it in the transaction `name`, and waits for its end.
-    pub(super) fn run(&mut self, name: &str) -> Result<Ended, Failure> {
+    pub(super) fn run(&mut self, name: &str, tick: Option<Tick<'_>>) -> Result<Ended, Failure> {
         let running = match self.isolation {
             Isolation::Outputs => self.start_with_outputs(name)?,
             Isolation::Auto | Isolation::Overlay => match self.start_in_overlay(name) {
@@ -56,7 +56,7 @@ impl<'a> Execution<'a> {
                 Ok(running) => running,
             },
         };
-        let ended = running.wait(None);
+        let ended = running.wait(tick);
         if !ended.ending.is_success() {
             self.explain_failure();
         }

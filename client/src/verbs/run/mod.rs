@@ -10,8 +10,10 @@ use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::{Context, is_inside_transaction},
     failure::Failure,
-    process::{Command, Ended},
+    process::{Command, Ended, Tick},
+    session::Server,
     transaction::{Filling, transact},
+    worker,
 };
 use execution::Execution;
 use plan::Plan;
@@ -33,6 +35,10 @@ its turn before the others.
 
 What it writes outside of the build root, or in another filesystem mounted in it, is written at once.
 Clients in the command work on what it sees, so that their changes belong to its own.
+
+With a --server on another machine, the command runs on this machine's own copy of the root (see
+'onewriter init' and 'onewriter fetch'), and what it changes happens there, too. Where the copy is not
+up to date in what the command changes, it is made so, and the command is run again.
 
 Where the kernel gives no command a view of its own (see --isolation), declare what it makes with -o,
 and have it write there:
@@ -104,12 +110,26 @@ pub(super) fn run_command(
             "ONEWRITER=off has no transactions: the daemon keeps them".into(),
         ));
     }
-    let (server, place) = (context.server()?, context.place()?);
+    let server = context.server()?;
+    let place = context.place().map_err(|failure| match &server {
+        Server::Remote(_) => failure.with_message(no_copy),
+        Server::Root(_) | Server::Unix(_) => failure,
+    })?;
     let plan = Plan::new(verb, words, given, context, Some(&place))?;
     let mut running = Running { execution: Execution::new(&plan, &place)?, ready };
-    let (ending, committed) = transact(context, &server, &plan.wish, &mut running)?;
+    let (ending, committed) = match &server {
+        Server::Remote(_) => worker::run(context, &server, &plan.wish, &place, &mut running)?,
+        Server::Root(_) | Server::Unix(_) => transact(context, &server, &plan.wish, &mut running)?,
+    };
     context.ending = ending;
     committed.map_or(Ok(()), |committed| plan.wish.tell(context, &committed))
+}
+
+/// Where there is no root, and the server is elsewhere.
+fn no_copy(message: &str) -> String {
+    format!(
+        "{message}, and for a server elsewhere a command runs in a copy of its root ('onewriter init' makes an empty one, 'onewriter fetch' fills it)"
+    )
 }
 
 /// A transaction that a command fills.
@@ -119,9 +139,9 @@ struct Running<'a, F> {
 }
 
 impl<F: FnMut() -> Result<(), Failure>> Filling for Running<'_, F> {
-    fn fill(&mut self, name: &str) -> Result<Ended, Failure> {
+    fn fill(&mut self, name: &str, tick: Option<Tick<'_>>) -> Result<Ended, Failure> {
         (self.ready)()?;
-        self.execution.run(name)
+        self.execution.run(name, tick)
     }
 }
 

@@ -58,6 +58,10 @@ impl Heading<'_> {
 }
 
 impl Books {
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     /// Changes, and the failure after them if there was one.
     pub(crate) fn record(&self, heading: &Heading<'_>, changes: &[Change], error: Option<&Error>) {
         self.tally.count(heading.owner.method, changes, error.map(|error| error.reason));

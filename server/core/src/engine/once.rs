@@ -163,7 +163,7 @@ impl Engine {
     }
 
     /// Works with the journal where that keeps nobody else waiting.
-    pub(super) async fn books<T: Send + 'static>(
+    pub(crate) async fn books<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Books) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, Refusal> {

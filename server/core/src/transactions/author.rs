@@ -3,12 +3,13 @@
 
 use crate::{engine::Caller, locks::Owner};
 
-/// The caller, as bytes: numbers, then texts with their lengths.
-pub(super) fn encode(caller: &Caller) -> Vec<u8> {
+/// The caller and the key of the transaction, empty where it has none, as bytes: numbers, then texts
+/// with their lengths.
+pub(super) fn encode(caller: &Caller, key: &str) -> Vec<u8> {
     let Owner { method, build, target, pid, uid, identity, address: _ } = &caller.owner;
     let mut bytes = [pid.to_le_bytes(), uid.to_le_bytes()].concat();
-    for text in [*method, build, target, &caller.directory, identity.as_deref().unwrap_or_default()]
-    {
+    let identity = identity.as_deref().unwrap_or_default();
+    for text in [*method, build, target, &caller.directory, identity, key] {
         bytes.extend((text.len() as u32).to_le_bytes());
         bytes.extend(text.as_bytes());
     }
@@ -16,13 +17,14 @@ pub(super) fn encode(caller: &Caller) -> Vec<u8> {
 }
 
 /// What [`encode`] wrote; of a record of another make, as much as can be read.
-pub(super) fn decode(mut bytes: &[u8]) -> Caller {
+pub(super) fn decode(mut bytes: &[u8]) -> (Caller, String) {
     let [pid, uid] = [number(&mut bytes), number(&mut bytes)].map(Option::unwrap_or_default);
     let [method, build, target, directory] = [(); 4].map(|()| text(&mut bytes).unwrap_or_default());
     let method = super::method(&method);
     let identity = text(&mut bytes).filter(|name| !name.is_empty()).map(Into::into);
+    let key = text(&mut bytes).unwrap_or_default();
     let owner = Owner { method, build, target, pid, uid, identity, address: None };
-    Caller { owner, directory, ..Caller::default() }
+    (Caller { owner, directory, ..Caller::default() }, key)
 }
 
 fn number(bytes: &mut &[u8]) -> Option<u32> {
@@ -54,9 +56,10 @@ mod tests {
             address: None,
         };
         let caller = Caller { owner, directory: "sub".into(), ..Caller::default() };
-        let bytes = encode(&caller);
-        let read = decode(&bytes);
+        let bytes = encode(&caller, "key");
+        let (read, key) = decode(&bytes);
         assert_eq!((read.owner, read.directory), (caller.owner, caller.directory));
+        assert_eq!(key, "key");
         for length in 0..bytes.len() {
             let _ = decode(&bytes[..length]);
         }

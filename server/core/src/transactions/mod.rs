@@ -17,6 +17,7 @@
 
 mod author;
 mod history;
+mod keys;
 mod recovery;
 mod register;
 #[cfg(test)]
@@ -31,15 +32,18 @@ use std::{
 };
 
 use onewriter_tree::{
-    Pattern, Reason, RelPath,
+    Error, Pattern, Reason, RelPath,
     mutation::{Access, Change, Mutation as _, Unchanged},
-    transaction::{Commit, CommitTerms, Conflict, Report, Upper},
+    transaction::{Basis, Commit, CommitTerms, Conflict, Filler, Report, Upper},
 };
 use tokio::time::sleep;
 
-pub use self::register::Underway;
-pub(crate) use self::{history::History, recovery::recover, register::Register};
+pub(crate) use self::{history::History, keys::Keys, recovery::recover, register::Register};
 use self::{history::Watch, register::Listed, witness::Witness};
+pub use self::{
+    keys::{Fate, Keyed},
+    register::Underway,
+};
 use crate::{
     DEFAULT_WAIT, Engine, Refusal,
     admission::Admitted,
@@ -85,6 +89,8 @@ pub struct Terms {
     pub strict: bool,
     /// Other processes may still be writing to the new files.
     pub copy: bool,
+    /// What its command saw at the paths that it changes, where that was a copy.
+    pub basis: Basis,
     /// When to stop waiting for locks; `None`: after [`DEFAULT_WAIT`].
     pub deadline: Option<Instant>,
 }
@@ -148,6 +154,30 @@ impl Engine {
         Ok(Transaction { upper, watch, caller, turn, after, listed, admitted, sweep })
     }
 
+    /// Notes the key by which a client will ask what became of its transaction.
+    ///
+    /// # Errors
+    /// `BAD_REQUEST`, where it was used, or asked for, before.
+    pub fn key(&self, name: &str) -> Result<Keyed, Refusal> {
+        let why = "a transaction has a key of its own, and this one was used already";
+        let used = || Error::new(Reason::BadRequest, b"key", why).into();
+        self.keys().begin(name).ok_or_else(used)
+    }
+
+    /// What became of the transaction with this key. If it was not committed, it will not be.
+    ///
+    /// # Errors
+    /// `JOURNAL`, where nobody remembers and the journal cannot be read.
+    pub async fn fate(&self, name: &str) -> Result<Fate, Refusal> {
+        let fate = self.keys().fate(name).await;
+        if fate != Fate::Unknown {
+            return Ok(fate);
+        }
+        let name = name.to_owned();
+        let known = self.books(move |books| keys::is_remembered(books.journal(), &name)).await?;
+        Ok(if known { Fate::Committed(None) } else { fate })
+    }
+
     async fn turn(&self, caller: &Caller, after: &[RelPath]) -> Result<Option<LockGuard>, Refusal> {
         let Some(first) = after.first() else { return Ok(None) };
         let deadline = caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT);
@@ -188,6 +218,14 @@ impl Transaction {
         self.upper.name()
     }
 
+    /// A hand to fill its upper directory with.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    pub fn filler(&self) -> Result<Filler, Refusal> {
+        Ok(self.upper.filler()?)
+    }
+
     /// Gives it up, but keeps the upper directory for a look; where.
     ///
     /// # Errors
@@ -204,10 +242,45 @@ impl Transaction {
     /// # Errors
     /// [`NotCommitted`]; nothing has happened then.
     pub async fn commit(self, terms: Terms) -> Result<Committed, NotCommitted> {
+        self.carry_out(terms, "").await
+    }
+
+    /// [`Transaction::commit`], which goes on whoever still waits for it, and is remembered by its
+    /// key.
+    ///
+    /// # Errors
+    /// [`NotCommitted`]; also where somebody has been told already that it will not be committed.
+    pub async fn commit_by(self, key: Keyed, terms: Terms) -> Result<Committed, NotCommitted> {
+        if !key.begin_commit() {
+            let why = "it was given up: its client has asked what became of it";
+            return Err(Refusal::from(Error::new(Reason::Incomplete, b".", why)).into());
+        }
+        let engine = Arc::clone(&self.sweep.0);
+        let going_on = tokio::spawn(async move {
+            let by = self.caller.owner.to_string();
+            let committed = self.carry_out(terms, key.name()).await?;
+            let changed = committed.changes.iter().filter(|change| change.outcome.is_change());
+            let (changed, all) = (changed.count() as u64, committed.changes.len() as u64);
+            let name = key.name().to_owned();
+            let kept = engine.books(move |books| keys::remember(books.journal(), &name, by)).await;
+            if let Err(refusal) = kept {
+                // This daemon itself remembers it all the same.
+                tracing::warn!(cause = %refusal.error, "a commit is not on record by its key");
+            }
+            key.committed(changed, all - changed);
+            Ok(committed)
+        });
+        match going_on.await {
+            Ok(done) => done,
+            Err(_) => Err(broken(b".").into()),
+        }
+    }
+
+    async fn carry_out(self, terms: Terms, key: &str) -> Result<Committed, NotCommitted> {
         let Self { upper, watch, mut caller, turn, after, listed: _listed, admitted, sweep } = self;
         let engine = Arc::clone(&sweep.0);
         caller.deadline = terms.deadline;
-        let give_way = terms.give_way;
+        let (give_way, basis) = (terms.give_way, terms.basis);
         let terms = CommitTerms {
             method: caller.owner.method,
             unchanged: terms.unchanged,
@@ -216,10 +289,11 @@ impl Transaction {
             outputs: terms.outputs,
             strict: terms.strict,
             copy: terms.copy,
-            author: author::encode(&caller),
+            author: author::encode(&caller, key),
         };
         // What it claims is found by looking at all of the upper directory, which takes its time.
-        let witness = Witness::new(watch, give_way.then(|| Arc::clone(engine.turns())), after);
+        let turns = give_way.then(|| Arc::clone(engine.turns()));
+        let witness = Witness::new(watch, turns, after, (Arc::clone(engine.tree()), basis));
         let planned = engine.aside(move || {
             let mut commit = Commit::new(upper, terms, Box::new(witness));
             let _ = commit.claims();

@@ -4,6 +4,7 @@ mod abuse;
 mod authentication;
 mod policy;
 mod sight;
+mod transactions;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -11,6 +11,7 @@ use rustix::fs::OFlags;
 use super::{
     CommitTerms, History, Report,
     intent::Intent,
+    inventory::Inventory,
     judge::Fate,
     plan::{Planner, Unit},
     prepare::Preparation,
@@ -76,6 +77,16 @@ impl Commit {
             claims: Vec::new(),
             ready: None,
         }
+    }
+
+    /// The same of an upper directory that was looked through before.
+    pub fn of(
+        upper: Upper,
+        inventory: Inventory,
+        terms: CommitTerms,
+        history: Box<dyn History>,
+    ) -> Self {
+        Self { contents: Some(inventory.contents), ..Self::new(upper, terms, history) }
     }
 
     /// What is to be told of it, filled in by `prepare`: to be kept by whoever hands it away.

@@ -7,9 +7,12 @@
 //! without is merged with it.
 
 mod account;
+mod basis;
 mod commit;
 mod failed;
+mod filler;
 mod intent;
+mod inventory;
 mod judge;
 mod plan;
 mod prepare;
@@ -24,7 +27,10 @@ mod walk;
 mod xattr;
 
 pub use self::{
+    basis::{Basis, Seen},
     commit::Commit,
+    filler::{Filler, Wear},
+    inventory::{Inventory, Item, What},
     record::{Recovery, recover_all},
     recover::Recovered,
     upper::Upper,

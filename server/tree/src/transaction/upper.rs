@@ -121,6 +121,11 @@ impl Upper {
         &self.name
     }
 
+    /// Where the upper directory is, absolute: for whoever fills it, or reads what was written.
+    pub fn path(&self) -> PathBuf {
+        self.tree.path().join(STATE_DIR).join("staging").join(&self.name).join("upper")
+    }
+
     /// Moves the upper directory to `.onewriter/failed/NAME`, where nobody deletes it; where that
     /// is, absolute.
     ///

@@ -131,6 +131,11 @@ pub(super) fn dress(from: &[u8], to: &[u8]) -> Result<(), Errno> {
     dress.iter().try_for_each(|(name, value)| lsetxattr(to, &name[..], value, XattrFlags::empty()))
 }
 
+/// Marks a directory as overlayfs does one that is not merged with what is there.
+pub(super) fn mark_opaque(place: &[u8]) -> Result<(), Errno> {
+    lsetxattr(place, OPAQUE, b"y", XattrFlags::empty())
+}
+
 /// Marks a directory as overlayfs does one that it copied from the tree.
 pub(super) fn mark_copied(place: &[u8]) -> Result<(), Errno> {
     lsetxattr(place, COPIED, &[], XattrFlags::empty())
