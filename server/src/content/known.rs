@@ -98,14 +98,14 @@ impl Content {
         self.lying_in_root(wanted, rights)
     }
 
-    /// The same for what is to be put at `path`, where that content may lie already.
+    /// The same for what is to be put at `path`, where that content may lie already. Waits for the disk.
     pub(crate) fn obtain_for(
         &self,
         wanted: &Wanted,
         path: &RelPath,
         rights: Option<&Rights>,
     ) -> Result<Option<Staged>, StoreError> {
-        match self.obtain(wanted, rights)? {
+        match self.obtain_here(wanted, rights)? {
             Some(staged) => Ok(Some(staged)),
             None => self.lying_at(wanted, path),
         }

@@ -8,8 +8,8 @@ use onewriter_proto::{
 use onewriter_tree::{Error, Reason, Staged};
 use tonic::{Status, Streaming};
 
-use super::{super::inflow::Inflow, bad, entries::File};
-use crate::{services::MAX_CHUNK, status::status};
+use super::{bad, entries::File};
+use crate::{content::Inflow, services::MAX_CHUNK, status::status};
 
 /// Writes the content of `file` into staging as it comes, and checks that it is what was announced.
 pub(super) async fn receive(
@@ -24,7 +24,7 @@ pub(super) async fn receive(
     let mismatch = |why| status(Error::new(Reason::ContentMismatch, path, why));
     let announced = file.wanted.size.unwrap_or_default();
     let staged = engine.tree().staging().create_own().map_err(fail)?;
-    let mut inflow = Inflow::new(&staged, true).map_err(fail)?;
+    let mut inflow = Inflow::new(&staged, Some(file.wanted.function)).map_err(fail)?;
     let mut left = announced;
     loop {
         let step = steps.message().await?.and_then(|request| request.step);
@@ -50,7 +50,7 @@ pub(super) async fn receive(
         }
     }
     let (size, found) = inflow.end().await.map_err(fail)?;
-    if size != announced || *found.as_bytes() != file.wanted.hash {
+    if size != announced || found.is_none_or(|found| !file.wanted.is(&found)) {
         return Err(mismatch(
             "the content that arrived does not have the digest that was announced; nothing was \
              changed",

@@ -97,7 +97,9 @@ pub(super) fn fill(
             What::File(file) => match content.obtain_for(&file.wanted, &path, rights) {
                 Ok(Some(staged)) => file.put(filler, staged)?,
                 Ok(None) => wanted.push((index, file)),
-                Err(error) => return Err(super::super::publish_digest::failed(&path, &error)),
+                Err(error) => {
+                    return Err(super::super::publish_digest::failed(&path, error.into()));
+                }
             },
         }
     }
