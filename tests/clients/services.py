@@ -186,6 +186,23 @@ def commits(channel):
     talk.end()
     assert Path(ROOT, "committed").read_bytes() == b"together"
 
+    talk, ask = Conversation(stub.TransactRemote), transactions.RemoteRequest
+    key = os.urandom(16)
+    talk.say(ask(begin=transactions.RemoteBegin(begin=begin, key=key)))
+    directory = transactions.RemoteDirectory(mode=0o755)
+    entries = [
+        transactions.RemoteEntry(path=b"sent", directory=directory),
+        transactions.RemoteEntry(path=b"sent/link", symlink=b"../committed"),
+    ]
+    wanted = talk.say(ask(entries=transactions.RemoteEntries(entries=entries))).wanted
+    assert not wanted.files, wanted
+    done = talk.say(ask(commit=transactions.TransactionCommit())).committed
+    assert done.changed == 2, done
+    known = talk.say(ask(ask=transactions.RemoteAsk(key=key))).known
+    assert known.fate == transactions.RemoteKnown.FATE_COMMITTED, known
+    talk.end()
+    assert Path(ROOT, "sent/link").read_bytes() == b"together"
+
 
 def accounts(channel):
     stub = builds_grpc.BuildsStub(channel)

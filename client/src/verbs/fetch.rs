@@ -12,6 +12,7 @@ use onewriter_tree::{
         self, Effects, MakeDirectory, ModeChange, Mutation, Publish, SetAttributes, Source, Symlink,
     },
     open_file,
+    path::STATE_DIR,
 };
 use rustix::fs::Timespec;
 use serde_json::json;
@@ -23,6 +24,7 @@ use crate::{
     failure::Failure,
     output::shown,
     session::{Server, Session},
+    worker,
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -54,6 +56,9 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     // Before the umask is set to 0, by which modes are exact.
     context.umask();
     let tree = Tree::of_directory(Path::new(to))?;
+    // A command of that copy is not to take for left what is about to be published.
+    let is_root = Path::new(to).join(STATE_DIR).exists();
+    let _used = is_root.then(|| worker::in_use(&tree)).transpose()?;
     let mut errand = Errand::new(&tree, given.has("verbose"));
     let listed = list(context, &server, paths)?;
     let mut session = context.session(&server)?;

@@ -24,7 +24,7 @@ use crate::{failure::Failure, place::Place};
 /// What a daemon holds for as long as it owns a root.
 const DAEMON: &str = "lock";
 
-/// Held together by all commands of a copy.
+/// Held together by all commands that work in a copy.
 const USED: &str = "copy-used";
 
 /// Held by the one that changes the copy; one byte longer each time.
@@ -45,11 +45,7 @@ impl Copy {
     pub(super) fn open(place: &Place) -> Result<Self, Failure> {
         let root = place.root().to_owned();
         let tree = Tree::open(&root)?;
-        let file = |name: &str| {
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let file = openat(tree.state(), name, flags, Mode::from_raw_mode(0o600));
-            file.map_err(|errno| cannot(&root, "be used", &errno))
-        };
+        let file = |name| opened(&tree, name);
         let no_daemon = file(DAEMON)?;
         match flock(&no_daemon, FlockOperation::NonBlockingLockShared) {
             Ok(()) => {}
@@ -102,6 +98,20 @@ impl Copy {
             let _ = self.tree.staging().delete(&name);
         }
     }
+}
+
+/// Keeps what waits in a copy's staging from being cleared away, for as long as it lives.
+pub(crate) fn in_use(tree: &Tree) -> Result<OwnedFd, Failure> {
+    let used = opened(tree, USED)?;
+    flock(&used, FlockOperation::LockShared)
+        .map_err(|errno| cannot(tree.path(), "be used", &errno))?;
+    Ok(used)
+}
+
+fn opened(tree: &Tree, name: &str) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = openat(tree.state(), name, flags, Mode::from_raw_mode(0o600));
+    file.map_err(|errno| cannot(tree.path(), "be used", &errno))
 }
 
 /// Completes, or undoes, and then deletes what killed commands left.

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 pub(crate) use self::{
     command::run,
     conversation::transact,
+    copy::in_use,
     manifest::{Manifest, digest},
 };
 use crate::{
