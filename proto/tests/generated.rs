@@ -5,6 +5,7 @@
 use std::{env, fs, path::Path};
 
 use prost::Message as _;
+use prost_types::FileDescriptorSet;
 
 #[test]
 #[allow(clippy::disallowed_methods, reason = "writes generated source, not a build tree")]
@@ -18,6 +19,8 @@ fn generated_code_is_current() {
         "build.bazel.semver.rs",
         "google.bytestream.rs",
         "google.rpc.rs",
+        "etcdserverpb.rs",
+        "mvccpb.rs",
     ];
     for name in packages.into_iter().chain(["descriptor.bin"]) {
         let (new, old) = (fresh.path().join(name), home.join("src/gen").join(name));
@@ -42,6 +45,12 @@ fn generate(home: &Path, out: &Path) {
     let descriptors = protox::compile(files, [home]).expect("the .proto files compile");
     #[allow(clippy::disallowed_methods, reason = "writes generated source, not a build tree")]
     fs::write(out.join("descriptor.bin"), descriptors.encode_to_vec()).unwrap();
+    compile(descriptors, out);
+    // Not served, and so not in what reflection tells.
+    compile(protox::compile(["etcd/rpc.proto"], [home]).expect("etcd's compile"), out);
+}
+
+fn compile(descriptors: FileDescriptorSet, out: &Path) {
     let tonic_only = "#[cfg(feature = \"tonic\")]";
     tonic_prost_build::configure()
         .out_dir(out)

@@ -25,6 +25,14 @@ pub struct Context {
     /// (builds.proto).
     #[prost(message, optional, tag = "7")]
     pub recipe: ::core::option::Option<Recipe>,
+    /// What makes a mutation happen once however often it is asked for: 16 random bytes, the same each
+    /// time. A request that comes again with the key of one that was done (by this daemon, or by an
+    /// earlier owner of the root) is answered as that was, and nothing is done; one with the key of one
+    /// that is under way waits for it. One that failed may be asked for anew. Keys are an identity's own,
+    /// and are remembered for an hour, the last 16,384 of them. A request with a key is of one path:
+    /// several (paths, Batch) are refused (BAD_REQUEST), as is a key that was of another request.
+    #[prost(bytes = "vec", tag = "8")]
+    pub idempotency_key: ::prost::alloc::vec::Vec<u8>,
 }
 /// What make hands to a shell. Target and directory are those of the context.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -290,6 +298,9 @@ pub enum Reason {
     /// The caller asks for too much at a time: too many of its requests wait for their turn, or its turn
     /// did not come in time.
     TooManyRequests = 38,
+    /// Another daemon owns the build root, or none does at this moment (--cluster). Nothing was done. The
+    /// metadata names the `owner`, an address, where it is known.
+    NotOwner = 72,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -339,6 +350,7 @@ impl Reason {
             Self::Forbidden => "REASON_FORBIDDEN",
             Self::Quota => "REASON_QUOTA",
             Self::TooManyRequests => "REASON_TOO_MANY_REQUESTS",
+            Self::NotOwner => "REASON_NOT_OWNER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -385,6 +397,7 @@ impl Reason {
             "REASON_FORBIDDEN" => Some(Self::Forbidden),
             "REASON_QUOTA" => Some(Self::Quota),
             "REASON_TOO_MANY_REQUESTS" => Some(Self::TooManyRequests),
+            "REASON_NOT_OWNER" => Some(Self::NotOwner),
             _ => None,
         }
     }

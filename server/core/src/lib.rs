@@ -5,6 +5,7 @@ mod admission;
 mod engine;
 pub mod histogram;
 pub mod journal;
+mod keys;
 pub mod leases;
 pub mod locks;
 mod ownership;

@@ -71,6 +71,7 @@ reasons! {
     Forbidden => "FORBIDDEN",
     Quota => "QUOTA",
     TooManyRequests => "TOO_MANY_REQUESTS",
+    NotOwner => "NOT_OWNER",
 }
 
 impl Reason {

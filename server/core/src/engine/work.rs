@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     admission::Admitted,
+    keys::Turn,
     leases::Token,
     locks::{LockGuard, Owner},
     policy::{Rights, Slot},
@@ -37,6 +38,8 @@ pub(super) struct Work {
     pub(super) rights: Option<Arc<Rights>>,
     /// Its caller's turn, kept for as long as it acts, whoever still waits for the answer.
     pub(super) slot: Option<Slot>,
+    /// Its right to happen, where it came with a key.
+    pub(super) turn: Option<Turn>,
     books: Arc<Books>,
     directory: String,
     owner: Arc<Owner>,
@@ -58,6 +61,7 @@ impl Work {
             leases: caller.leases,
             rights: caller.rights,
             slot: None,
+            turn: None,
             books: Arc::clone(books),
             directory: caller.directory,
             owner: Arc::new(Owner { method: mutation.method(), ..caller.owner }),
@@ -75,6 +79,10 @@ impl Work {
     pub(super) fn close(mut self: Box<Self>, done: Result<(), Refusal>) -> Answer {
         let changes = std::mem::take(&mut self.effects.changes);
         self.record(&changes, done.as_ref().err().map(|refusal| &refusal.error));
+        // A look that found nothing to do is followed by the deed.
+        if let Some(turn) = self.turn.take_if(|_| done.is_ok() && !changes.is_empty()) {
+            turn.done(&changes);
+        }
         done.map(|()| changes)
     }
 
