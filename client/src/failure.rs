@@ -67,7 +67,10 @@ impl Failure {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Refused { reason: Some(Reason::LockTimeout), .. } | Self::TimedOut(_) => 5,
-            Self::Refused { reason: Some(Reason::VersionMismatch | Reason::Draining), .. }
+            Self::Refused {
+                reason: Some(Reason::VersionMismatch | Reason::Draining | Reason::NotOwner),
+                ..
+            }
             | Self::Unreachable(_)
             | Self::Barred { .. } => 4,
             Self::Refused { .. } | Self::Io(_) | Self::NoSandbox(_) => 1,
@@ -174,6 +177,9 @@ fn hint(reason: Reason, verb: &str) -> Option<&'static str> {
             "'onewriter status' shows who holds and who waits; --timeout waits longer"
         }
         Reason::Draining => "run the command again when the daemon has ended",
+        Reason::NotOwner => {
+            "name the root instead of a daemon: --server etcd://HOST:PORT/NAME follows its owner"
+        }
         Reason::VersionMismatch => {
             "'onewriter stop' ends the old daemon; the next command starts a matching one"
         }

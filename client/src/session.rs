@@ -9,12 +9,13 @@ use onewriter_proto::{
     PROTOCOL_KEY,
     v1::{
         BatchRequest, Context, HardLinkRequest, MakeDirectoriesRequest, Mutation, MutationResponse,
-        PublishLocalRequest, PublishStagedRequest, RemoveRequest, RenameRequest,
+        Publication, PublishLocalRequest, PublishStagedRequest, RemoveRequest, RenameRequest,
         SetAttributesRequest, SymlinkRequest, TouchRequest, mutation::Kind,
     },
 };
 use onewriter_tree::{Reason, path::STATE_DIR};
 use prost::Message;
+use rustix::rand::GetRandomFlags;
 
 use crate::{
     context::is_inside_transaction,
@@ -295,7 +296,7 @@ impl<'a> Session<'a> {
         let dialled = match self.server {
             Server::Unix(path) => at(path),
             Server::Remote(remote) => {
-                let dialled = remote.dial(deadline, false);
+                let dialled = remote.reach(deadline);
                 return dialled.map_err(|error| Dial::Failed(error.into_failure()));
             }
             Server::Root(place) => {
@@ -347,6 +348,14 @@ fn reconnect(
         }
         // It did nothing, and a successor may come.
         CallError::Status(status) if is_draining(status) => (false, false),
+        CallError::Status(status) if says(status, Reason::NotOwner) => {
+            let owner = status.info.as_ref().and_then(|info| info.metadata.get("owner"));
+            if owner.is_none() && !remote.is_cluster() {
+                return Err(error.into());
+            }
+            remote.follow(owner.map(String::as_str));
+            (false, false)
+        }
         CallError::Refused => (false, false),
         // What the daemon may have done, nobody knows on this side of a link that was cut.
         CallError::Closed { .. } | CallError::Io { .. } => (true, repeat == Repeat::Never),
@@ -372,7 +381,11 @@ fn reconnect(
 }
 
 fn is_draining(status: &Status) -> bool {
-    status.info.as_ref().is_some_and(|info| info.reason == Reason::Draining.as_str())
+    says(status, Reason::Draining)
+}
+
+fn says(status: &Status, reason: Reason) -> bool {
+    status.info.as_ref().is_some_and(|info| info.reason == reason.as_str())
 }
 
 /// Why there is no connection.
@@ -391,7 +404,9 @@ impl Session<'_> {
         context: Context,
         kind: Kind,
     ) -> Result<MutationResponse, Failure> {
-        let (repeat, context) = (repeatable(&kind), Some(context));
+        let key = self.server.key(&kind);
+        let repeat = if key.is_empty() { repeatable(&kind) } else { Repeat::Safe };
+        let context = Some(Context { idempotency_key: key, ..context });
         macro_rules! call {
             ($rpc:literal, $request:ident { $field:ident }) => {
                 self.unary(
@@ -432,6 +447,49 @@ impl Session<'_> {
         let mutations = kinds.into_iter().map(|kind| Mutation { kind: Some(kind) }).collect();
         let request = BatchRequest { context: Some(context), mutations };
         self.unary(&[MUTATIONS, "Batch"].concat(), &request, repeat)
+    }
+}
+
+impl Server {
+    /// What a request carries so that it happens once, however often it is brought; empty where that
+    /// makes no difference, or the daemon is on this machine and cannot be lost from sight.
+    pub(crate) fn key(&self, kind: &Kind) -> Vec<u8> {
+        match self {
+            Self::Remote(remote) if needs_key(kind, remote.is_cluster()) => key(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same of content that is sent to a place.
+    pub(crate) fn key_to(&self, to: &Publication) -> Vec<u8> {
+        match self {
+            Self::Remote(remote) if remote.is_cluster() || to.must_create => key(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether each of these has to be a request of its own.
+    pub(crate) fn takes_one_by_one(&self, kinds: &[Kind]) -> bool {
+        kinds.iter().any(|kind| !self.key(kind).is_empty())
+    }
+}
+
+/// Where one owner follows another, a mutation that comes again may come after others' of the same path,
+/// and would undo them.
+fn needs_key(kind: &Kind, may_come_late: bool) -> bool {
+    match kind {
+        Kind::MakeDirectories(make) => make.must_create,
+        Kind::SetAttributes(_) | Kind::Touch(_) => false,
+        kind => may_come_late || repeatable(kind) == Repeat::Never,
+    }
+}
+
+/// 16 random bytes. Where the system has none (it always has), there is no key, and nothing is repeated.
+fn key() -> Vec<u8> {
+    let mut key = [0; 16];
+    match rustix::rand::getrandom(&mut key, GetRandomFlags::empty()) {
+        Ok(16) => key.to_vec(),
+        _ => Vec::new(),
     }
 }
 

@@ -17,8 +17,10 @@ use tokio::{
 use tonic_health::ServingStatus;
 
 use crate::{
+    cluster::{self, MembershipError},
     config::{Config, ConfigError},
     content::Content,
+    desk::Desk,
     gate::Gate,
     handover::{self, HandoverError, Offer},
     lifecycle::Lifecycle,
@@ -53,6 +55,25 @@ pub enum DaemonError {
         root: PathBuf,
         /// Who has it, or why it cannot be locked.
         source: OwnershipError,
+    },
+    /// It belongs to a cluster, and this daemon to none.
+    #[error(
+        "{} is the build root '{name}' of a cluster: start with --cluster and --name {name} (clients: --server etcd://HOST:PORT/{name}); or, if that cluster is no more, remove .onewriter/epoch",
+        root.display()
+    )]
+    Clustered {
+        /// The root.
+        root: PathBuf,
+        /// What it is called there.
+        name: String,
+    },
+    /// The root cannot be owned by this member.
+    #[error("cannot be one of the daemons of {}", root.display())]
+    Membership {
+        /// The root.
+        root: PathBuf,
+        /// Why.
+        source: MembershipError,
     },
     /// The core cannot start.
     #[error("cannot serve {}", root.display())]
@@ -114,6 +135,9 @@ pub(crate) async fn run_with(
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(&Arc<Engine>),
 ) -> Result<(), DaemonError> {
+    if let Some(cluster) = config.cluster.clone() {
+        return cluster::run(config, cluster, shutdown, ready).await;
+    }
     let tree = Arc::new(Tree::open(&config.root)?);
     let root = tree.path().to_owned();
     let state = root.join(STATE_DIR);
@@ -121,6 +145,12 @@ pub(crate) async fn run_with(
     let owned = own(&tree, taken.is_some())
         .await
         .map_err(|source| DaemonError::Ownership { root: root.clone(), source })?;
+    if let Some(name) = cluster::name_of(&tree).map_err(|source| DaemonError::Ownership {
+        root: root.clone(),
+        source: OwnershipError::Io(source),
+    })? {
+        return Err(DaemonError::Clustered { root, name });
+    }
     let journal = config.state.as_deref().unwrap_or(&state);
     let engine = Engine::start(Arc::clone(&tree), journal, config.durability)
         .map_err(|source| DaemonError::Start { root: root.clone(), source })?;
@@ -147,11 +177,11 @@ pub(crate) async fn run_with(
     watch_over(&engine, &lifecycle);
 
     if let Some(figures) = figures {
-        figures.serve(&engine, &lifecycle);
+        drop(figures.serve(&engine, &lifecycle));
     }
-    let content = Content::new(Arc::clone(&tree), config.cas_size);
+    let content = Content::new(Arc::clone(engine.tree()), config.cas_size);
     let routes = services::routes(&engine, &lifecycle, &content);
-    let host = Host::new(routes, &lifecycle, &gate, meters);
+    let host = Host::new(&Desk::open(routes), &lifecycle, &gate, meters);
     let mut others = JoinSet::new();
     for socket in network {
         let host = host.clone();
@@ -221,7 +251,7 @@ fn watch_over(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) {
 
 /// Finishes what is under way, for so many seconds; then connections end, whatever they wait for.
 /// Whether all was finished.
-async fn wind_up(engine: Arc<Engine>, lifecycle: &Lifecycle, limit: u64) -> bool {
+pub(crate) async fn wind_up(engine: Arc<Engine>, lifecycle: &Lifecycle, limit: u64) -> bool {
     lifecycle.report(ServingStatus::NotServing).await;
     let drained = timeout(Duration::from_secs(limit), engine.drain()).await.is_ok();
     if !drained {
@@ -235,7 +265,7 @@ async fn wind_up(engine: Arc<Engine>, lifecycle: &Lifecycle, limit: u64) -> bool
 }
 
 /// Returns when the daemon is to stop, whoever decided so.
-async fn watch_for_the_end(
+pub(crate) async fn watch_for_the_end(
     lifecycle: &Lifecycle,
     config: &Config,
     lock: PathBuf,

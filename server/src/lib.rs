@@ -1,10 +1,12 @@
 //! The daemon: gRPC services around the core, listeners, lifecycle.
 
 pub mod certs;
+mod cluster;
 pub mod config;
 mod content;
 mod corked;
 pub mod daemon;
+mod desk;
 mod gate;
 mod handover;
 mod held;

@@ -10,6 +10,7 @@
 
 mod account;
 mod client;
+mod cluster;
 mod content;
 mod daemon;
 mod locks;
@@ -25,7 +26,7 @@ use support::Setup;
 
 type Section = (&'static str, fn(&Setup));
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     ("client", client::figures),
     ("daemon", daemon::figures),
     ("locks", locks::figures),
@@ -35,6 +36,7 @@ const SECTIONS: [Section; 9] = [
     ("transactions", transactions::figures),
     ("make", make::figures),
     ("account", account::figures),
+    ("cluster", cluster::figures),
 ];
 
 fn main() -> ExitCode {

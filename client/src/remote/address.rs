@@ -10,7 +10,7 @@ use rustls::pki_types::ServerName;
 use crate::failure::Failure;
 
 /// A host and a port.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     /// A name, or a number without brackets.
     host: String,
@@ -44,6 +44,13 @@ impl Address {
             )));
         }
         Ok(Some(address))
+    }
+
+    /// Where etcd listens, as `HOST:PORT`; it is spoken to in clear text.
+    pub(super) fn of_etcd(text: &str) -> Option<Self> {
+        let (host, port) = split(text)?;
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        Some(Self { host: host.to_owned(), port, tls: false })
     }
 
     fn is_loopback(&self) -> bool {

@@ -9,13 +9,14 @@ use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 use hyper::{Request, body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::{codegen::Service as _, service::Routes};
+use tonic::codegen::Service as _;
 
 use self::remote::Exceeded;
 pub(crate) use self::remote::{Patience, Remote};
 pub use self::unix::SOCKET;
 use crate::{
     corked::Corked,
+    desk::Desk,
     gate::{Gate, Origin},
     held::Held,
     identity::Identity,
@@ -46,7 +47,7 @@ pub(crate) trait Accept {
 /// Who serves connections.
 #[derive(Clone)]
 pub(crate) struct Host {
-    routes: Routes,
+    desk: Arc<Desk>,
     lifecycle: Arc<Lifecycle>,
     gate: Arc<Gate>,
     /// What times requests, where somebody wants to know.
@@ -55,13 +56,13 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(
-        routes: Routes,
+        desk: &Arc<Desk>,
         lifecycle: &Arc<Lifecycle>,
         gate: &Arc<Gate>,
         meters: Option<Arc<Meters>>,
     ) -> Self {
-        let (lifecycle, gate) = (Arc::clone(lifecycle), Arc::clone(gate));
-        Self { routes, lifecycle, gate, meters }
+        let (desk, lifecycle) = (Arc::clone(desk), Arc::clone(lifecycle));
+        Self { desk, lifecycle, gate: Arc::clone(gate), meters }
     }
 
     /// Accepts and serves connections until the daemon is told to stop.
@@ -106,7 +107,8 @@ impl Host {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (routes, gate) = (self.routes.clone(), Arc::clone(&self.gate));
+        let (desk, gate) = (Arc::clone(&self.desk), Arc::clone(&self.gate));
+        let mut shift = desk.shift();
         let (lifecycle, open) = (Arc::clone(&self.lifecycle), self.lifecycle.connected());
         let (asks, patience) = (origin.clone(), remote.as_ref().map(Remote::patience));
         let begun = remote.as_ref().map(Remote::begun);
@@ -115,17 +117,17 @@ impl Host {
             let admitted = gate.admit(&asks, request.headers());
             let timer = meters.as_ref().map(|meters| meters.begin(request.uri().path()));
             let present = begun.as_ref().map(|begun| begun.requests.enter());
-            let mut routes = routes.clone();
+            let answering = desk.answering(request.uri().path());
             async move {
-                let response = match admitted {
-                    Ok(admitted) => {
+                let response = match (admitted, answering) {
+                    (Ok(admitted), Ok(mut routes)) => {
                         request.extensions_mut().insert(admitted.who);
                         if let Some(rights) = admitted.rights {
                             request.extensions_mut().insert(rights);
                         }
                         routes.call(request).await?
                     }
-                    Err(unknown) => unknown.into_http(),
+                    (Err(refused), _) | (_, Err(refused)) => refused.into_http(),
                 };
                 // The request is over when its answer is.
                 Ok::<_, Infallible>(response.map(|body| Held::new(body, (present, timer))))
@@ -157,6 +159,7 @@ impl Host {
             let over = tokio::select! {
                 served = connection.as_mut() => Err(served),
                 () = lifecycle.closing() => Ok(Exceeded::Idle),
+                _ = shift.changed() => Ok(Exceeded::Silent),
                 exceeded = limits => Ok(exceeded),
             };
             let served = match over {
@@ -167,6 +170,7 @@ impl Host {
                     tokio::select! {
                         served = connection => served,
                         () = lifecycle.ended() => Ok(()),
+                        _ = shift.changed() => Ok(()),
                     }
                 }
             };

@@ -24,7 +24,7 @@ use std::{
 };
 
 use onewriter_tree::{
-    Error, Printable, Reason, Tree,
+    Error, Printable, Reason, Tree, fault,
     mutation::{Change, Mutation},
 };
 use tokio::sync::Notify;
@@ -177,11 +177,13 @@ impl Turn {
         let intent = Intent { at, what: what.clone(), evidence: evidence.clone() };
         self.keys.known().intended(key.clone(), intent);
         self.noted = true;
-        self.keys.write(&Record::Intent { key, at, what, evidence }, self.keys.durable)
+        self.keys.write(&Record::Intent { key, at, what, evidence }, self.keys.durable)?;
+        fault::point("keys.intended").map_err(|errno| failed(errno.into()))
     }
 
     /// It was done. The caller still has the locks.
     pub(crate) fn done(mut self, changes: &[Change]) {
+        let _ = fault::point("keys.done");
         let what = std::mem::take(&mut self.what);
         let done = Done { at: log::now(), what, changes: changes.to_vec() };
         self.keys.known().done(self.key.clone(), done.clone());
