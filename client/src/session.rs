@@ -349,10 +349,8 @@ fn reconnect(
         // It did nothing, and a successor may come.
         CallError::Status(status) if is_draining(status) => (false, false),
         CallError::Status(status) if says(status, Reason::NotOwner) => {
+            // Where nobody is named, there will be somebody in a moment.
             let owner = status.info.as_ref().and_then(|info| info.metadata.get("owner"));
-            if owner.is_none() && !remote.is_cluster() {
-                return Err(error.into());
-            }
             remote.follow(owner.map(String::as_str));
             (false, false)
         }
@@ -460,17 +458,18 @@ impl Server {
         }
     }
 
+    /// Whether each of these has to be a request of its own, with a key of its own.
+    pub(crate) fn takes_one_by_one(&self, kinds: &[Kind]) -> bool {
+        let Self::Remote(remote) = self else { return false };
+        kinds.iter().any(|kind| needs_key(kind, remote.is_cluster()))
+    }
+
     /// The same of content that is sent to a place.
     pub(crate) fn key_to(&self, to: &Publication) -> Vec<u8> {
         match self {
             Self::Remote(remote) if remote.is_cluster() || to.must_create => key(),
             _ => Vec::new(),
         }
-    }
-
-    /// Whether each of these has to be a request of its own.
-    pub(crate) fn takes_one_by_one(&self, kinds: &[Kind]) -> bool {
-        kinds.iter().any(|kind| !self.key(kind).is_empty())
     }
 }
 

@@ -40,7 +40,7 @@ impl Etcd {
             .args(["--advertise-client-urls", "http://127.0.0.1:0"])
             .args(["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer])
             .args(["--initial-cluster", "default=unix://peer:1"])
-            .args(["--heartbeat-interval", "50", "--election-timeout", "500"])
+            .args(["--heartbeat-interval", "20", "--election-timeout", "200"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).expect("a log"))

@@ -111,7 +111,10 @@ fn a_daemon_waits_for_an_etcd_that_is_down_or_does_not_answer() {
     way.cut();
     let member = cluster.join_by(way, &[]);
     cluster.says(member, "etcd cannot say who owns the root");
-    let direct = || cluster.client_of(&cluster.address(member)).json("mkdir d");
+    let direct = || {
+        let client = cluster.client_of(&cluster.address(member));
+        client.env("ONEWRITER_TIMEOUT", "0.3").json("mkdir d")
+    };
     direct().failed(4, "NOT_OWNER");
     // Connections come about now, and nothing else.
     cluster.members.borrow()[member].way.stall();

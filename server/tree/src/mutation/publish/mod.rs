@@ -20,6 +20,7 @@ use super::{Change, Claim, Deed, Effects, Mutation, Outcome, directory::parent_o
 use crate::{
     content,
     error::{Error, Reason},
+    fault,
     path::RelPath,
     staging::Staged,
     tree::{Fault, Last, Tree},
@@ -159,6 +160,7 @@ impl Mutation for Publish {
         };
         let (dir, name) = parent_or_make(tree, &self.path, self.parents, self.umask, effects)?;
         tree.guard(&self.path)?;
+        fault::point("publish.place").map_err(self.io("cannot put the new file in its place"))?;
         let copied = matches!(content, Content::Copy(_));
         let placed = match content {
             Content::Copy(mut copy) => {
