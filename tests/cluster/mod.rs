@@ -45,13 +45,23 @@ impl Cluster {
             cluster.join(&[]);
         }
         cluster.owner();
-        std::fs::create_dir(cluster.root.outside("afar")).expect("a directory");
+        Some(cluster)
+    }
+
+    /// With so many, of which the first one owns the root, and has these in its environment.
+    fn led(environment: &[(&str, &str)], members: usize) -> Option<Self> {
+        let cluster = Self::empty()?;
+        cluster.join(environment);
+        assert_eq!(cluster.owner(), 0);
+        (1..members).for_each(|_| drop(cluster.join(&[])));
         Some(cluster)
     }
 
     fn empty() -> Option<Self> {
         let etcd = Etcd::start()?;
-        Some(Self { members: RefCell::default(), root: Root::new(), etcd })
+        let root = Root::new();
+        std::fs::create_dir(root.outside("afar")).expect("a directory");
+        Some(Self { members: RefCell::default(), root, etcd })
     }
 
     /// One more daemon, with these in its environment; its number.

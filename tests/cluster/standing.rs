@@ -34,7 +34,6 @@ fn clients_find_the_owner_by_the_roots_name_or_by_any_member() {
 #[test]
 fn nobody_is_found_where_there_is_nobody_and_the_cure_is_named() {
     let Some(cluster) = Cluster::empty() else { return };
-    fs::create_dir(cluster.root.outside("afar")).expect("a directory");
     let of = |server: &str| cluster.client_of(server).env("ONEWRITER_TIMEOUT", "0.3");
     of(&cluster.url()).json("mkdir d").failed(4, "UNREACHABLE");
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -106,7 +105,6 @@ fn settings_that_do_not_go_together_are_refused() {
 #[test]
 fn a_daemon_waits_for_an_etcd_that_is_down_or_does_not_answer() {
     let Some(cluster) = Cluster::empty() else { return };
-    fs::create_dir(cluster.root.outside("afar")).expect("a directory");
     let way = super::Way::to(&cluster.etcd);
     way.cut();
     let member = cluster.join_by(way, &[]);

@@ -1,21 +1,9 @@
 //! An owner that dies, stands still, or is cut off, and the one that follows.
 
-use std::fs;
-
 use rustix::process::Signal;
 
 use super::{Cluster, go_on};
 use crate::support::until;
-
-/// A cluster whose first owner is number 0 and has these in its environment.
-fn led(environment: &[(&str, &str)]) -> Option<Cluster> {
-    let cluster = Cluster::empty()?;
-    fs::create_dir(cluster.root.outside("afar")).expect("a directory");
-    cluster.join(environment);
-    assert_eq!(cluster.owner(), 0);
-    cluster.join(&[]);
-    Some(cluster)
-}
 
 #[test]
 fn a_standby_follows_an_owner_that_is_killed() {
@@ -36,7 +24,7 @@ fn a_standby_follows_an_owner_that_is_killed() {
 fn what_was_done_and_not_answered_is_not_done_again() {
     // Killed when it has acted and has not said so; and when it was about to act.
     for fault in ["keys.done:1", "keys.intended:1"] {
-        let Some(cluster) = led(&[("ONEWRITER_FAULT", fault)]) else { return };
+        let Some(cluster) = Cluster::led(&[("ONEWRITER_FAULT", fault)], 2) else { return };
         cluster.root.write("a", "content");
         cluster.run("mv a b").ok();
         assert_eq!(cluster.owner(), 1, "the first one was killed");
@@ -47,7 +35,7 @@ fn what_was_done_and_not_answered_is_not_done_again() {
 
 #[test]
 fn a_commit_that_its_owner_was_killed_in_is_completed() {
-    let Some(cluster) = led(&[("ONEWRITER_FAULT", "commit.step:3")]) else { return };
+    let Some(cluster) = Cluster::led(&[("ONEWRITER_FAULT", "commit.step:3")], 2) else { return };
     let root = &cluster.root;
     for name in ["a", "b", "c"] {
         root.write(name, "old");
@@ -88,7 +76,9 @@ fn an_owner_that_stood_still_writes_nothing_when_it_goes_on() {
 /// is not told, when it goes on, before it has acted.
 #[test]
 fn an_owner_that_stood_still_right_before_it_acted_cannot_act_any_more() {
-    let Some(cluster) = led(&[("ONEWRITER_FAULT", "stop:publish.place:1")]) else { return };
+    let Some(cluster) = Cluster::led(&[("ONEWRITER_FAULT", "stop:publish.place:1")], 2) else {
+        return;
+    };
     cluster.root.write("a", "before");
     // The client that it was serving goes on to the second one, which does what it asked for.
     cluster.publish("a", "asked of the first").ok();
