@@ -42,6 +42,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// How long a daemon that has handed over may hold the root after it said that it has ended.
 const AFTERLIFE: Duration = Duration::from_secs(5);
 
+/// What a service manager is told that listens for a daemon of a cluster.
+const SOCKET_GIVEN: &str = "with `cluster` the owner makes the socket itself, since it belongs to whichever machine that is: \
+     start the service without a socket unit";
+
 /// Why the daemon cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
@@ -125,6 +129,12 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(),
 ) -> Result<(), DaemonError> {
+    if let Some(cluster) = config.cluster.clone() {
+        return match socket {
+            None => cluster::run(config, cluster, shutdown, ready).await,
+            Some(_) => Err(ConfigError::Cluster(SOCKET_GIVEN.into()).into()),
+        };
+    }
     run_with(config, socket, shutdown, |_| ready()).await
 }
 
@@ -135,9 +145,6 @@ pub(crate) async fn run_with(
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(&Arc<Engine>),
 ) -> Result<(), DaemonError> {
-    if let Some(cluster) = config.cluster.clone() {
-        return cluster::run(config, cluster, shutdown, ready).await;
-    }
     let tree = Arc::new(Tree::open(&config.root)?);
     let root = tree.path().to_owned();
     let state = root.join(STATE_DIR);

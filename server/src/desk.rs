@@ -79,3 +79,46 @@ impl Desk {
         self.answering.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+    use crate::{lifecycle::Lifecycle, services};
+
+    #[derive(Debug)]
+    struct Right(AtomicBool);
+
+    impl Fence for Right {
+        fn holds(&self) -> bool {
+            self.0.load(SeqCst)
+        }
+    }
+
+    const ANY: &str = "/onewriter.v1.Mutations/Remove";
+    const CHECK: &str = "/grpc.health.v1.Health/Check";
+
+    #[tokio::test]
+    async fn who_does_not_own_the_root_says_who_does_and_how_he_is() {
+        let health = || services::health(&Lifecycle::new());
+        let owner = |desk: &Desk| {
+            let info = desk.answering(ANY).unwrap_err().get_details_error_info().unwrap();
+            assert_eq!(info.reason, "NOT_OWNER");
+            info.metadata.get("owner").cloned()
+        };
+        let desk = Desk::closed(health(), "it waits");
+        assert_eq!(owner(&desk), None);
+        desk.send_away(health(), Some("https://b:1".into()), "it waits");
+        assert_eq!(owner(&desk).as_deref(), Some("https://b:1"));
+        let right = Arc::new(Right(AtomicBool::new(true)));
+        desk.serve(health(), Arc::clone(&right) as _);
+        assert!(desk.answering(ANY).is_ok());
+        // Lost, and nobody has noticed yet.
+        right.0.store(false, SeqCst);
+        assert_eq!(owner(&desk), None);
+        assert!(desk.answering(CHECK).is_ok());
+    }
+}

@@ -104,7 +104,7 @@ impl Etcd {
         let fields: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
         let pages = fields.get(21).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
-        ((ticks(11) + ticks(12)) / 100.0, pages * 4096 >> 20)
+        ((ticks(11) + ticks(12)) / 100.0, (pages * 4096) >> 20)
     }
 }
 

@@ -53,7 +53,9 @@ impl Cluster {
         let cluster = Self::empty()?;
         cluster.join(environment);
         assert_eq!(cluster.owner(), 0);
-        (1..members).for_each(|_| drop(cluster.join(&[])));
+        for _ in 1..members {
+            cluster.join(&[]);
+        }
         Some(cluster)
     }
 

@@ -70,9 +70,9 @@ const CUT: &str = "etcd, which says who owns it, does not answer";
 /// Why a daemon cannot be one of several.
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
-    /// The root is another one's.
+    /// The root belongs to another cluster, or etcd's address is none.
     #[error(transparent)]
-    Epoch(#[from] Box<dyn std::error::Error + Send + Sync>),
+    Refused(#[from] Box<dyn std::error::Error + Send + Sync>),
     /// It cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -80,13 +80,13 @@ pub enum MembershipError {
 
 impl From<EpochError> for MembershipError {
     fn from(error: EpochError) -> Self {
-        Self::Epoch(Box::new(error))
+        Self::Refused(Box::new(error))
     }
 }
 
 impl From<EtcdError> for MembershipError {
     fn from(error: EtcdError) -> Self {
-        Self::Epoch(Box::new(error))
+        Self::Refused(Box::new(error))
     }
 }
 
@@ -100,7 +100,7 @@ pub(crate) async fn run(
     config: Config,
     cluster: Cluster,
     shutdown: impl Future<Output = ()>,
-    ready: impl FnOnce(&Arc<Engine>),
+    ready: impl FnOnce(),
 ) -> Result<(), DaemonError> {
     let tree = Tree::open(&config.root)?;
     let root = tree.path().to_owned();
@@ -134,9 +134,10 @@ pub(crate) async fn run(
     }
     let reloads = reload::at_each_hangup(&member.config, &gate);
     tracing::info!(root = %root.display(), name = cluster.name, "standing by");
+    ready();
     manager::ready(&root);
     let tenure = tokio::select! {
-        tenure = member.serve(&host, shutdown, ready) => tenure,
+        tenure = member.serve(&host, shutdown) => tenure,
         never = reloads => match never {},
         () = manager::watchdog(|| member.pulse()) => None,
     };
@@ -183,12 +184,7 @@ impl Member {
     }
 
     /// Owns the root again and again, until the daemon is to end; then what it owns at that moment.
-    async fn serve(
-        &self,
-        host: &Host,
-        shutdown: impl Future<Output = ()>,
-        ready: impl FnOnce(&Arc<Engine>),
-    ) -> Option<Tenure> {
+    async fn serve(&self, host: &Host, shutdown: impl Future<Output = ()>) -> Option<Tenure> {
         let lock = self.tree.path().join(STATE_DIR).join(LOCK_FILE);
         let mut ending = std::pin::pin!(daemon::watch_for_the_end(
             &self.lifecycle,
@@ -196,7 +192,6 @@ impl Member {
             lock,
             shutdown
         ));
-        let mut ready = Some(ready);
         loop {
             let term = tokio::select! {
                 term = self.membership.elected(|standing| self.stand_by(standing)) => term,
@@ -215,9 +210,6 @@ impl Member {
             };
             self.lifecycle.report(ServingStatus::Serving).await;
             tracing::info!(epoch, root = %self.tree.path().display(), "serving");
-            if let Some(ready) = ready.take() {
-                ready(tenure.engine());
-            }
             tokio::select! {
                 () = tenure.over() => {}
                 () = &mut ending => return Some(tenure),

@@ -85,10 +85,6 @@ impl Tenure {
         }
     }
 
-    pub(super) fn engine(&self) -> &Arc<Engine> {
-        &self.engine
-    }
-
     /// Returns when the root may be another's.
     pub(super) async fn over(&self) {
         self.term.over().await;

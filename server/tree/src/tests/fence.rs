@@ -130,11 +130,14 @@ fn who_does_not_own_the_root_changes_nothing() {
     }
 }
 
+/// Makes a mutation for a root.
+type Make = fn(&Root) -> Box<dyn Mutation>;
+
 /// A process is stopped when it has asked whether it owns the root, and goes on when another one does:
 /// of that it knows nothing.
 #[test]
 fn what_goes_through_staging_fails_when_a_successor_has_taken_that_away() {
-    let through: [fn(&Root) -> Box<dyn Mutation>; 6] = [
+    let through: [Make; 6] = [
         |root| Box::new(publish(root, "published")),
         |root| Box::new(publish(root, "d/file")),
         |_| Box::new(remove("d/file")),
