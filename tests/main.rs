@@ -14,6 +14,7 @@ mod bad_input;
 mod budget;
 mod builds;
 mod changes;
+mod cluster;
 mod command_lines;
 mod contention;
 mod deploy;

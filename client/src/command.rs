@@ -94,7 +94,7 @@ pub const COMMON: &[Opt] = &[
         '\0',
         "server",
         "ADDRESS",
-        "The daemon's address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]",
+        "The daemon's address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]",
     ),
     Opt::value(
         '\0',

@@ -248,7 +248,7 @@ impl Context {
         let remote = Remote::parse(address, &credentials)?;
         remote.map(|remote| Server::Remote(Box::new(remote))).ok_or_else(|| {
             Failure::Usage(format!(
-                "a server's address is https://HOST:PORT or unix:/path/to/daemon.sock, not '{}'",
+                "a server's address is https://HOST:PORT, etcd://HOST:PORT/NAME or unix:/path/to/daemon.sock, not '{}'",
                 address.display()
             ))
         })
@@ -293,6 +293,7 @@ impl Context {
             pid: 0,
             leases: self.leases.clone(),
             recipe: self.recipe.clone(),
+            idempotency_key: Vec::new(),
         }
     }
 
@@ -358,7 +359,11 @@ impl Context {
     ) -> Result<MutationResponse, Failure> {
         let mut session = self.session(server)?;
         let (mut done, mut failed) = (MutationResponse::default(), None);
-        match Requests::of(kinds) {
+        let requests = match server.takes_one_by_one(&kinds) {
+            true => Requests::one_by_one(kinds),
+            false => Requests::of(kinds),
+        };
+        match requests {
             Requests::Apart(kinds) => {
                 for kind in kinds {
                     match session.mutate(self.request(server), kind) {
@@ -366,6 +371,11 @@ impl Context {
                         Err(refused @ Failure::Refused { .. }) => failed = failed.or(Some(refused)),
                         Err(failure) => return Err(failure),
                     }
+                }
+            }
+            Requests::OneByOne(kinds) => {
+                for kind in kinds {
+                    done.changes.extend(session.mutate(self.request(server), kind)?.changes);
                 }
             }
             Requests::InOrder(batches) => {

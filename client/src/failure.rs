@@ -69,7 +69,7 @@ impl Failure {
             Self::Refused { reason: Some(Reason::LockTimeout | Reason::WaitTimeout), .. }
             | Self::TimedOut(_) => 5,
             Self::Refused {
-                reason: Some(Reason::VersionMismatch | Reason::Draining | Reason::AskAgain),
+                reason: Some(Reason::VersionMismatch | Reason::Draining | Reason::AskAgain | Reason::NotOwner),
                 ..
             }
             | Self::Unreachable(_)
@@ -184,6 +184,9 @@ fn hint(reason: Reason, verb: &str) -> Option<&'static str> {
             "--from with a position that there is; what was pruned can only be seen in the tree"
         }
         Reason::Draining | Reason::AskAgain => "run the command again when the daemon has ended",
+        Reason::NotOwner => {
+            "name the root instead of a daemon: --server etcd://HOST:PORT/NAME follows its owner"
+        }
         Reason::VersionMismatch => {
             "'onewriter stop' ends the old daemon; the next command starts a matching one"
         }

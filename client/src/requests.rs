@@ -16,9 +16,21 @@ pub(crate) enum Requests {
     Apart(Vec<Kind>),
     /// Mutations one after another, until one fails.
     InOrder(Vec<Vec<Kind>>),
+    /// The same, each in a request of its own, of one path.
+    OneByOne(Vec<Kind>),
 }
 
 impl Requests {
+    /// For a server that does each once, however often it is asked.
+    pub(crate) fn one_by_one(mut kinds: Vec<Kind>) -> Self {
+        let each =
+            |kind| divided_into(kind, |paths| paths.into_iter().map(|path| vec![path]).collect());
+        match (kinds.pop(), kinds.is_empty()) {
+            (Some(only), true) => Self::Apart(each(only)),
+            (last, _) => Self::OneByOne(kinds.into_iter().chain(last).flat_map(each).collect()),
+        }
+    }
+
     pub(crate) fn of(mut kinds: Vec<Kind>) -> Self {
         match (kinds.pop(), kinds.is_empty()) {
             (Some(only), true) => Self::Apart(divided(only)),
@@ -30,12 +42,19 @@ impl Requests {
     }
 }
 
-fn divided(mut kind: Kind) -> Vec<Kind> {
+fn divided(kind: Kind) -> Vec<Kind> {
+    divided_into(kind, |paths| parts(paths, Vec::len))
+}
+
+fn divided_into(
+    mut kind: Kind,
+    parts: impl FnOnce(Vec<Vec<u8>>) -> Vec<Vec<Vec<u8>>>,
+) -> Vec<Kind> {
     let Some(paths) = paths(&mut kind) else { return vec![kind] };
     if paths.len() == 1 {
         return vec![kind];
     }
-    let parts = parts(std::mem::take(paths), Vec::len);
+    let parts = parts(std::mem::take(paths));
     let with = |part| {
         let mut kind = kind.clone();
         self::paths(&mut kind).expect("it has paths").extend::<Vec<_>>(part);

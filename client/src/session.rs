@@ -10,12 +10,13 @@ use onewriter_proto::{
     traceparent::{TRACEPARENT_KEY, TraceParent},
     v1::{
         BatchRequest, Context, HardLinkRequest, MakeDirectoriesRequest, Mutation, MutationResponse,
-        PublishLocalRequest, PublishStagedRequest, RemoveRequest, RenameRequest,
+        Publication, PublishLocalRequest, PublishStagedRequest, RemoveRequest, RenameRequest,
         SetAttributesRequest, SymlinkRequest, TouchRequest, mutation::Kind,
     },
 };
 use onewriter_tree::{Reason, path::STATE_DIR};
 use prost::Message;
+use rustix::rand::GetRandomFlags;
 
 use crate::{
     context::is_inside_transaction,
@@ -344,7 +345,7 @@ impl<'a> Session<'a> {
         let dialled = match self.server {
             Server::Unix(path) => at(path),
             Server::Remote(remote) => {
-                let dialled = remote.dial(deadline, false);
+                let dialled = remote.reach(deadline);
                 return dialled.map_err(|error| Dial::Failed(error.into_failure()));
             }
             Server::Root(place) => {
@@ -404,6 +405,11 @@ fn reconnect(
         CallError::Status(status)
             if is(status, Reason::Draining) || is(status, Reason::AskAgain) =>
         {
+        CallError::Status(status) if is_draining(status) => (false, false),
+        CallError::Status(status) if says(status, Reason::NotOwner) => {
+            // Where nobody is named, there will be somebody in a moment.
+            let owner = status.info.as_ref().and_then(|info| info.metadata.get("owner"));
+            remote.follow(owner.map(String::as_str));
             (false, false)
         }
         CallError::Refused => (false, false),
@@ -432,6 +438,11 @@ fn reconnect(
 
 /// Whether this is why.
 pub(crate) fn is(status: &Status, reason: Reason) -> bool {
+fn is_draining(status: &Status) -> bool {
+    says(status, Reason::Draining)
+}
+
+fn says(status: &Status, reason: Reason) -> bool {
     status.info.as_ref().is_some_and(|info| info.reason == reason.as_str())
 }
 
@@ -451,7 +462,9 @@ impl Session<'_> {
         context: Context,
         kind: Kind,
     ) -> Result<MutationResponse, Failure> {
-        let (repeat, context) = (repeatable(&kind), Some(context));
+        let key = self.server.key(&kind);
+        let repeat = if key.is_empty() { repeatable(&kind) } else { Repeat::Safe };
+        let context = Some(Context { idempotency_key: key, ..context });
         macro_rules! call {
             ($rpc:literal, $request:ident { $field:ident }) => {
                 self.unary(
@@ -492,6 +505,50 @@ impl Session<'_> {
         let mutations = kinds.into_iter().map(|kind| Mutation { kind: Some(kind) }).collect();
         let request = BatchRequest { context: Some(context), mutations };
         self.unary(&[MUTATIONS, "Batch"].concat(), &request, repeat)
+    }
+}
+
+impl Server {
+    /// What a request carries so that it happens once, however often it is brought; empty where that
+    /// makes no difference, or the daemon is on this machine and cannot be lost from sight.
+    pub(crate) fn key(&self, kind: &Kind) -> Vec<u8> {
+        match self {
+            Self::Remote(remote) if needs_key(kind, remote.is_cluster()) => key(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether each of these has to be a request of its own, with a key of its own.
+    pub(crate) fn takes_one_by_one(&self, kinds: &[Kind]) -> bool {
+        let Self::Remote(remote) = self else { return false };
+        kinds.iter().any(|kind| needs_key(kind, remote.is_cluster()))
+    }
+
+    /// The same of content that is sent to a place.
+    pub(crate) fn key_to(&self, to: &Publication) -> Vec<u8> {
+        match self {
+            Self::Remote(remote) if remote.is_cluster() || to.must_create => key(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Where one owner follows another, a mutation that comes again may come after others' of the same path,
+/// and would undo them.
+fn needs_key(kind: &Kind, may_come_late: bool) -> bool {
+    match kind {
+        Kind::MakeDirectories(make) => make.must_create,
+        Kind::SetAttributes(_) | Kind::Touch(_) => false,
+        kind => may_come_late || repeatable(kind) == Repeat::Never,
+    }
+}
+
+/// 16 random bytes. Where the system has none (it always has), there is no key, and nothing is repeated.
+fn key() -> Vec<u8> {
+    let mut key = [0; 16];
+    match rustix::rand::getrandom(&mut key, GetRandomFlags::empty()) {
+        Ok(16) => key.to_vec(),
+        _ => Vec::new(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use onewriter_proto::v1::{
-    MutationResponse, Publication, PublishBegin, PublishFinish, PublishStreamRequest,
+    self, MutationResponse, Publication, PublishBegin, PublishFinish, PublishStreamRequest,
     PublishStreamResponse, publish_stream_request::Step as Out,
     publish_stream_response::Step as In,
 };
@@ -149,7 +149,10 @@ fn begin(
     source_mode: Option<u32>,
 ) -> PublishBegin {
     PublishBegin {
-        context: Some(context.request(server)),
+        context: Some(v1::Context {
+            idempotency_key: server.key_to(to),
+            ..context.request(server)
+        }),
         to: Some(Publication { source_mode, ..to.clone() }),
         blake3: digest.map(|digest| digest.as_bytes().to_vec()),
     }

@@ -62,7 +62,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand init" -s h -l help -
 complete -c onewriter -n "__fish_onewriter_using_subcommand init" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand mkdir" -s m -l mode -d 'The mode of DIR, as in mkdir -m [default: 777 less the umask]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand mkdir" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand mkdir" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand mkdir" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand mkdir" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand mkdir" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand mkdir" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -84,7 +84,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand publish" -l to -d 'P
 complete -c onewriter -n "__fish_onewriter_using_subcommand publish" -l on-conflict -d 'Where others changed the same files: rerun (run it again), fail, last (overwrite) [default: rerun]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand publish" -l retries -d 'Run it again at most N times [default: 3]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand publish" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand publish" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand publish" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand publish" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand publish" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand publish" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -103,7 +103,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand publish" -s V -l ver
 complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -l on-conflict -d 'Where others changed the same files: rerun (run it again), fail, last (overwrite) [default: rerun]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -l retries -d 'Run it again at most N times [default: 3]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -123,7 +123,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l on-conflict 
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l retries -d 'Run it again at most N times [default: 3]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l isolation -d 'What keeps its changes apart: overlay (all that it does), outputs (what it writes to {}), auto [default: auto]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -148,7 +148,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand make" -l quiet -d 'P
 complete -c onewriter -n "__fish_onewriter_using_subcommand cp" -l unchanged -d 'What to do where the content is there already: keep (leave it alone), touch (new modification time), replace' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand cp" -s t -l target-directory -d 'Put all into DIR' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand cp" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand cp" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand cp" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand cp" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand cp" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand cp" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -170,7 +170,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand install" -s m -l mod
 complete -c onewriter -n "__fish_onewriter_using_subcommand install" -l unchanged -d 'What to do where the content is there already: keep (leave it alone), touch (new modification time), replace' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand install" -s t -l target-directory -d 'Put all into DIR' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand install" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand install" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand install" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand install" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand install" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand install" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -191,7 +191,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand install" -s h -l hel
 complete -c onewriter -n "__fish_onewriter_using_subcommand install" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand mv" -s t -l target-directory -d 'Put all into DIR' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand mv" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand mv" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand mv" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand mv" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand mv" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand mv" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -210,7 +210,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand mv" -s h -l help -d 
 complete -c onewriter -n "__fish_onewriter_using_subcommand mv" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand ln" -s t -l target-directory -d 'Put all into DIR' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand ln" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand ln" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand ln" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand ln" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand ln" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand ln" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -228,7 +228,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand ln" -l json -d 'Prin
 complete -c onewriter -n "__fish_onewriter_using_subcommand ln" -s h -l help -d 'Print help'
 complete -c onewriter -n "__fish_onewriter_using_subcommand ln" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand rm" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand rm" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand rm" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand rm" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand rm" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand rm" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -248,7 +248,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand rm" -s V -l version 
 complete -c onewriter -n "__fish_onewriter_using_subcommand touch" -s r -l reference -d 'The modification time of FILE instead of now' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand touch" -s d -l date -d 'So many seconds since 1970 instead of now, as in @1700000000.5' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand touch" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand touch" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand touch" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand touch" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand touch" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand touch" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -267,7 +267,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand touch" -s V -l versi
 complete -c onewriter -n "__fish_onewriter_using_subcommand simple" -l shell -d 'The shell that would run it [default: /bin/sh]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand simple" -l flags -d 'Its flags, -c or -ec [default: -c]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand simple" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand simple" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand simple" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand simple" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand simple" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand simple" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -284,7 +284,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand shims" -l json -d 'P
 complete -c onewriter -n "__fish_onewriter_using_subcommand shims" -s h -l help -d 'Print help'
 complete -c onewriter -n "__fish_onewriter_using_subcommand shims" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand stat" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand stat" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand stat" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand stat" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand stat" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand stat" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -298,7 +298,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand stat" -l json -d 'Pr
 complete -c onewriter -n "__fish_onewriter_using_subcommand stat" -s h -l help -d 'Print help'
 complete -c onewriter -n "__fish_onewriter_using_subcommand stat" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand cat" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand cat" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand cat" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand cat" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand cat" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand cat" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -312,7 +312,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand cat" -s h -l help -d
 complete -c onewriter -n "__fish_onewriter_using_subcommand cat" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand fetch" -l to -d 'The directory that stands for the root [default: .]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand fetch" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand fetch" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand fetch" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand fetch" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand fetch" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand fetch" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -327,7 +327,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand fetch" -s h -l help 
 complete -c onewriter -n "__fish_onewriter_using_subcommand fetch" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand lock" -l ttl -d 'The lease ends so long after the last sign of this client [default: 15]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand lock" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand lock" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand lock" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand lock" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand lock" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand lock" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -345,7 +345,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand once" -l scope -d 'O
 complete -c onewriter -n "__fish_onewriter_using_subcommand once" -s o -l output -d 'A file that the command makes; may be repeated' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand once" -l ttl -d 'The lease ends so long after the last sign of this client [default: 15]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand once" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand once" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand once" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand once" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand once" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand once" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -395,7 +395,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand watch" -s V -l versi
 complete -c onewriter -n "__fish_onewriter_using_subcommand log" -s n -l lines -d 'The last N records; 0 means all [default: 50]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand log" -l path -d 'Only this path, and what lies below it' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand log" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand log" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand log" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand log" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand log" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand log" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -411,7 +411,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand log" -s V -l version
 complete -c onewriter -n "__fish_onewriter_using_subcommand report" -l html -d 'Write a page for a browser to FILE, complete in itself' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand report" -s n -l lines -d 'Name so many findings and recipes; 0 means all [default: 20]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand report" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand report" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand report" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand report" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand report" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand report" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -425,7 +425,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand report" -l json -d '
 complete -c onewriter -n "__fish_onewriter_using_subcommand report" -s h -l help -d 'Print help'
 complete -c onewriter -n "__fish_onewriter_using_subcommand report" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand status" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand status" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand status" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand status" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand status" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand status" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -451,7 +451,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand workers" -l json -d 
 complete -c onewriter -n "__fish_onewriter_using_subcommand workers" -s h -l help -d 'Print help'
 complete -c onewriter -n "__fish_onewriter_using_subcommand workers" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand stats" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand stats" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand stats" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand stats" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand stats" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand stats" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -465,7 +465,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand stats" -s h -l help 
 complete -c onewriter -n "__fish_onewriter_using_subcommand stats" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand top" -s d -l delay -d 'Look again after so long [default: 1]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand top" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand top" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand top" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand top" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand top" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand top" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -479,7 +479,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand top" -l json -d 'Pri
 complete -c onewriter -n "__fish_onewriter_using_subcommand top" -s h -l help -d 'Print help'
 complete -c onewriter -n "__fish_onewriter_using_subcommand top" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand stop" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand stop" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand stop" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand stop" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand stop" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand stop" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r

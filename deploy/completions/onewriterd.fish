@@ -1,6 +1,7 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_onewriterd_global_optspecs
     string join \n root= durability= idle-timeout= state= drain-timeout= cas-size= cas= cas-tls-ca= cas-tls-cert= cas-tls-key= cas-token-file= cas-timeout= metrics= otlp= otlp-tls-ca= log-format= listen= tls-cert= tls-key= tls-client-ca= tokens= insecure-loopback allow= max-connections= handshake-timeout= keep-alive= idle-connection= config= check-config detach replace detached h/help V/version
+    string join \n root= durability= idle-timeout= state= drain-timeout= cas-size= metrics= log-format= listen= tls-cert= tls-key= tls-client-ca= tokens= insecure-loopback allow= max-connections= handshake-timeout= keep-alive= idle-connection= cluster= name= advertise= cluster-ttl= config= check-config detach replace detached h/help V/version
 end
 
 function __fish_onewriterd_needs_command
@@ -52,6 +53,10 @@ complete -c onewriterd -n "__fish_onewriterd_needs_command" -l max-connections -
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l handshake-timeout -d 'How long a client on another machine may take to begin: TLS, and again its first words of HTTP/2, in seconds [default: 10]' -r
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l keep-alive -d 'Ask a connection from another machine so often whether it still lives, in seconds, and end it when it has not said so after as long again [default: 30]' -r
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l idle-connection -d 'End a connection from another machine that has asked for nothing for so long, in seconds; 0: never [default: 3600]' -r
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l cluster -d 'Be one of several daemons for the root, one of which owns it, as etcd says: its members, as in etcd://10.0.0.1:2379,10.0.0.2:2379. They see one shared filesystem' -r
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l name -d 'What the root is called in the cluster' -r
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l advertise -d 'What clients are told to connect to, as in https://build.example:7443 [default: where the daemon listens first]' -r
+complete -c onewriterd -n "__fish_onewriterd_needs_command" -l cluster-ttl -d 'How long an owner lives without etcd, in seconds: so long after one has died, another one follows [default: 10]' -r
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l config -d 'The configuration file (TOML); paths in it are relative to its directory [default: ROOT/.onewriter/daemon.toml, if there]' -r -F
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l insecure-loopback -d 'Listen without TLS, which only the loopback interface allows. Whoever comes is `loopback`, unless there are tokens'
 complete -c onewriterd -n "__fish_onewriterd_needs_command" -l check-config -d 'Print the settings that hold, or what is wrong with them, and exit'

@@ -67,6 +67,22 @@ pub use standard::{
     google::{self, bytestream},
 };
 
+/// What is asked of etcd, generated from `etcd/`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated; the .proto files are the documentation"
+)]
+pub mod etcd {
+    pub mod etcdserverpb {
+        include!("gen/etcdserverpb.rs");
+    }
+    pub mod mvccpb {
+        include!("gen/mvccpb.rs");
+    }
+}
+
 /// The compiled `FileDescriptorSet` of the protocol, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");
 

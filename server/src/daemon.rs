@@ -17,8 +17,10 @@ use tokio::{
 use tonic_health::ServingStatus;
 
 use crate::{
+    cluster::{self, MembershipError},
     config::{Config, ConfigError},
     content::{Backing, Content, OwnStore},
+    desk::Desk,
     external::External,
     gate::Gate,
     handover::{self, HandoverError, Offer},
@@ -43,6 +45,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// How long a daemon that has handed over may hold the root after it said that it has ended.
 const AFTERLIFE: Duration = Duration::from_secs(5);
 
+/// What a service manager is told that listens for a daemon of a cluster.
+const SOCKET_GIVEN: &str = "with `cluster` the owner makes the socket itself, since it belongs to whichever machine that is: \
+     start the service without a socket unit";
+
 /// Why the daemon cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
@@ -56,6 +62,25 @@ pub enum DaemonError {
         root: PathBuf,
         /// Who has it, or why it cannot be locked.
         source: OwnershipError,
+    },
+    /// It belongs to a cluster, and this daemon to none.
+    #[error(
+        "{} is the build root '{name}' of a cluster: start with --cluster and --name {name} (clients: --server etcd://HOST:PORT/{name}); or, if that cluster is no more, remove .onewriter/epoch",
+        root.display()
+    )]
+    Clustered {
+        /// The root.
+        root: PathBuf,
+        /// What it is called there.
+        name: String,
+    },
+    /// The root cannot be owned by this member.
+    #[error("cannot be one of the daemons of {}", root.display())]
+    Membership {
+        /// The root.
+        root: PathBuf,
+        /// Why.
+        source: MembershipError,
     },
     /// The core cannot start.
     #[error("cannot serve {}", root.display())]
@@ -113,6 +138,12 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
     ready: impl FnOnce(),
 ) -> Result<(), DaemonError> {
+    if let Some(cluster) = config.cluster.clone() {
+        return match socket {
+            None => cluster::run(config, cluster, shutdown, ready).await,
+            Some(_) => Err(ConfigError::Cluster(SOCKET_GIVEN.into()).into()),
+        };
+    }
     run_with(config, socket, shutdown, |_| ready()).await
 }
 
@@ -127,9 +158,11 @@ pub(crate) async fn run_with(
     let root = tree.path().to_owned();
     let state = root.join(STATE_DIR);
     let taken = if config.replace { handover::take(&tree).await? } else { None };
+    check_alone(&tree)?;
     let owned = own(&tree, taken.is_some())
         .await
         .map_err(|source| DaemonError::Ownership { root: root.clone(), source })?;
+    check_alone(&tree)?;
     let journal = config.state.as_deref().unwrap_or(&state);
     let engine = Engine::start(Arc::clone(&tree), journal, config.durability)
         .map_err(|source| DaemonError::Start { root: root.clone(), source })?;
@@ -160,11 +193,11 @@ pub(crate) async fn run_with(
     watch_over(&engine, &lifecycle);
 
     if let Some(figures) = figures {
-        figures.serve(&engine, &lifecycle, others);
+        drop(figures.serve(&engine, &lifecycle, others));
     }
-    let content = Content::new(Arc::clone(&tree), backing);
+    let content = Content::new(Arc::clone(engine.tree()), backing);
     let routes = services::routes(&engine, &lifecycle, &content);
-    let host = Host::new(routes, &lifecycle, &gate, meters, spans.clone());
+    let host = Host::new(&Desk::open(routes), &lifecycle, &gate, meters, spans.clone());
     let mut others = JoinSet::new();
     for socket in network {
         let host = host.clone();
@@ -223,6 +256,17 @@ fn backing(config: &Config, tree: &Arc<Tree>) -> Result<Backing, TlsError> {
     })
 }
 
+/// Refuses a root that a cluster decides about. Asked before the root is taken, too: daemons of the
+/// cluster keep it from being taken.
+fn check_alone(tree: &Tree) -> Result<(), DaemonError> {
+    let root = tree.path().to_owned();
+    match cluster::name_of(tree).map_err(OwnershipError::Io) {
+        Ok(None) => Ok(()),
+        Ok(Some(name)) => Err(DaemonError::Clustered { root, name }),
+        Err(source) => Err(DaemonError::Ownership { root, source }),
+    }
+}
+
 /// Takes the root. After a hand-over its last owner may be a moment away from its end.
 async fn own(tree: &Tree, handed_over: bool) -> Result<Ownership, OwnershipError> {
     let deadline = Instant::now() + if handed_over { AFTERLIFE } else { Duration::ZERO };
@@ -249,7 +293,7 @@ fn watch_over(engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>) {
 
 /// Finishes what is under way, for so many seconds; then connections end, whatever they wait for.
 /// Whether all was finished.
-async fn wind_up(engine: Arc<Engine>, lifecycle: &Lifecycle, limit: u64) -> bool {
+pub(crate) async fn wind_up(engine: Arc<Engine>, lifecycle: &Lifecycle, limit: u64) -> bool {
     lifecycle.report(ServingStatus::NotServing).await;
     let drained = timeout(Duration::from_secs(limit), engine.drain()).await.is_ok();
     if !drained {
@@ -263,7 +307,7 @@ async fn wind_up(engine: Arc<Engine>, lifecycle: &Lifecycle, limit: u64) -> bool
 }
 
 /// Returns when the daemon is to stop, whoever decided so.
-async fn watch_for_the_end(
+pub(crate) async fn watch_for_the_end(
     lifecycle: &Lifecycle,
     config: &Config,
     lock: PathBuf,

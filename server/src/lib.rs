@@ -2,10 +2,12 @@
 
 pub mod certs;
 mod channel;
+mod cluster;
 pub mod config;
 mod content;
 mod corked;
 pub mod daemon;
+mod desk;
 mod external;
 mod gate;
 mod handover;

@@ -7,7 +7,11 @@ use std::{
 };
 
 use onewriter_core::{Caller, Course, RecipeLine, locks::Owner, policy::Rights};
-use onewriter_proto::{PROTOCOL, PROTOCOL_KEY, convert::DEFAULT_UMASK, v1};
+use onewriter_proto::{
+    PROTOCOL, PROTOCOL_KEY,
+    convert::{self, DEFAULT_UMASK},
+    v1,
+};
 use onewriter_tree::{Error, Reason};
 use tonic::{Request, Status};
 
@@ -27,6 +31,8 @@ pub(crate) struct Terms {
     pub(crate) local: bool,
     /// What make runs, where the request is of a recipe.
     pub(crate) recipe: Option<RecipeLine>,
+    /// How long its key is, in bytes; 0: it has none.
+    key: usize,
 }
 
 impl Terms {
@@ -49,6 +55,7 @@ impl Terms {
             address: request.extensions().get::<Address>().map(|address| address.0),
         };
         let deadline = deadline(request.metadata());
+        let key = context.idempotency_key.len();
         Self {
             caller: Caller {
                 owner,
@@ -57,13 +64,29 @@ impl Terms {
                 leases: context.leases,
                 rights,
                 course: request.extensions().get::<Arc<Course>>().cloned(),
+                key: context.idempotency_key.as_slice().try_into().ok(),
             },
             umask: context.umask.unwrap_or(DEFAULT_UMASK) & 0o777,
             local: who.is_some_and(Identity::is_local),
+            key,
             recipe: context.recipe.map(|recipe| RecipeLine {
                 command: cut(recipe.command),
                 prerequisites: cut(recipe.prerequisites),
             }),
+        }
+    }
+}
+
+impl Terms {
+    /// Refuses a key where there is more than one path to do something at, and one that is none.
+    pub(crate) fn check_key(&self, paths: usize) -> Result<(), Error> {
+        match (self.key, paths) {
+            (0, _) | (16, 0 | 1) => Ok(()),
+            (16, _) => {
+                let why = "a request of several paths cannot have one: ask for each by itself";
+                Err(convert::bad("idempotency_key", why))
+            }
+            _ => Err(convert::bad("idempotency_key", "it has 16 bytes")),
         }
     }
 }

@@ -48,6 +48,20 @@ pub(crate) fn status(refusal: impl Into<Refusal>) -> Status {
     Status::with_error_details(code(error.reason), cut(text(&error), MAX_TEXT), details)
 }
 
+/// The status of a daemon that does not own the build root: `owner` does, if that is known.
+pub(crate) fn not_owner(owner: Option<&str>, why: &str) -> Status {
+    let mut metadata = HashMap::from([("path".to_owned(), ".".to_owned())]);
+    metadata.extend(owner.map(|owner| ("owner".to_owned(), cut(owner.to_owned(), MAX_VALUE))));
+    let elsewhere = match owner {
+        Some(owner) => format!("; {owner} does"),
+        None => String::new(),
+    };
+    let text = format!("this daemon does not own the build root: {why}{elsewhere}");
+    let reason = Reason::NotOwner;
+    let details = ErrorDetails::with_error_info(reason.as_str(), ERROR_DOMAIN, metadata);
+    Status::with_error_details(code(reason), cut(text, MAX_TEXT), details)
+}
+
 /// What is told where the journal cannot be read.
 pub(crate) fn unreadable_journal(error: JournalError) -> Error {
     Refusal::from(error).error
@@ -91,7 +105,7 @@ fn code(reason: Reason) -> Code {
         SymlinkRace | Incomplete | Conflict | Deadlock => Code::Aborted,
         ContentMismatch => Code::DataLoss,
         LockTimeout | WaitTimeout => Code::DeadlineExceeded,
-        Draining | AskAgain | StoreUnavailable => Code::Unavailable,
+        Draining | NotOwner | AskAgain | StoreUnavailable => Code::Unavailable,
         PositionGone => Code::OutOfRange,
         Journal | Io => Code::Internal,
     }

@@ -10,6 +10,7 @@
 
 mod account;
 mod client;
+mod cluster;
 mod content;
 mod daemon;
 mod locks;
@@ -28,7 +29,7 @@ type Section = (&'static str, fn(&Setup));
 
 /// Those that make many files come before those that delete many: for minutes, ext4 passes over each
 /// inode that was freed before it takes another.
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     ("make", make::figures),
     ("client", client::figures),
     ("daemon", daemon::figures),
@@ -39,6 +40,7 @@ const SECTIONS: [Section; 10] = [
     ("transactions", transactions::figures),
     ("account", account::figures),
     ("remote", remote::figures),
+    ("cluster", cluster::figures),
 ];
 
 fn main() -> ExitCode {

@@ -115,6 +115,29 @@ fn nobody_is_started_afar_and_the_cure_is_named() {
 }
 
 #[test]
+fn what_would_do_harm_the_second_time_is_done_once_however_often_it_is_sent() {
+    let afar = Afar::new();
+    afar.write("text", "text", 0o644);
+    for (command, lost) in [
+        ("publish --new text a", 0),
+        ("publish --new text b", 1),
+        ("mv a c", 0),
+        ("ln b d", 0),
+        ("ln -s b e", 0),
+        ("mkdir --new f", 0),
+        ("rm c d e", 0),
+    ] {
+        afar.link.lose_answers(2, lost);
+        afar.run(command).ok();
+    }
+    afar.link.lose_answers(0, 0);
+    assert!(afar.root.at("b").exists() && !afar.root.at("c").exists());
+    // Another request is not the same one.
+    afar.client().json("publish --new text b").failed(1, "EXISTS");
+    afar.client().json("rm c").failed(1, "NOT_FOUND");
+}
+
+#[test]
 fn a_command_survives_a_link_that_breaks() {
     let afar = Afar::new();
     afar.link.lose_answers(2, 0);

@@ -37,6 +37,19 @@ const RUNTIME: &str = "runtime";
 /// What no step of a test may take, however busy the machine is.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
+/// What the daemon at this URL says of its health.
+#[track_caller]
+pub fn health(url: &str) -> String {
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let asked = runtime.expect("a runtime").block_on(async {
+        let endpoint = tonic::transport::Endpoint::from_shared(url.to_owned()).expect("a URL");
+        let channel = endpoint.connect().await.expect("a connection");
+        HealthClient::new(channel).check(HealthCheckRequest { service: String::new() }).await
+    });
+    asked.expect("an answer").into_inner().status().as_str_name().to_owned()
+}
+
 /// The directory of both programs.
 pub fn programs() -> &'static Path {
     Path::new(ONEWRITER).parent().expect("programs lie in a directory")

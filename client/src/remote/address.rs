@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use crate::failure::Failure;
 
 /// A host and a port.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     /// A name, or a number without brackets.
     host: String,
@@ -41,7 +41,19 @@ impl Address {
                  (127.0.0.1, [::1], localhost)"
             )));
         }
-        Ok(Some(Self { host: host.to_owned(), port, tls }))
+        Ok(Some(address))
+    }
+
+    /// Where etcd listens, as `HOST:PORT`; it is spoken to in clear text.
+    pub(super) fn of_etcd(text: &str) -> Option<Self> {
+        let (host, port) = split(text)?;
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        Some(Self { host: host.to_owned(), port, tls: false })
+    }
+
+    fn is_loopback(&self) -> bool {
+        self.host == "localhost"
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     /// As HTTP has it.

@@ -1,24 +1,32 @@
 //! A daemon on another machine, or on a port of this one: reaching it, and proving who asks.
 
 mod address;
+mod cluster;
 mod trust;
 
 use std::{
+    cell::RefCell,
     ffi::{OsStr, OsString},
     io,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use self::address::Address;
+use self::{
+    address::Address,
+    cluster::{Cluster, Tenure},
+};
 use crate::{
     failure::Failure,
-    wire::{Connection, Line, Scheme, Socket, Tls},
+    wire::{Connection, Line, Scheme, Socket, Tls, Watched},
 };
 
 /// How long a connection may take to come about, however long the client may wait for other
 /// things.
 const LIMIT: Duration = Duration::from_secs(15);
+
+/// The pauses before an owner is looked for again: the first, and the longest of those that follow.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 /// How long a server that was not heard before may take to say that it refuses the client.
 const WELCOME: Duration = Duration::from_secs(1);
@@ -27,11 +35,22 @@ const NOBODY: &str = "check the address and the port; the daemon there listens w
 
 const BROKEN: &str = "check the address; is it onewriterd that listens there, with --listen?";
 
-/// Where a daemon listens, and by what the two know each other.
+/// Where a daemon is, and by what the two know each other.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    address: Address,
+    place: Place,
     credentials: Credentials,
+    /// Who is said to own the root instead, by a daemon that does not.
+    elsewhere: RefCell<Option<Address>>,
+}
+
+/// How a daemon is named.
+#[derive(Debug)]
+enum Place {
+    /// By where it listens.
+    At(Address),
+    /// By the root, of which etcd knows the owner.
+    Cluster(Cluster),
 }
 
 /// Files that say whom to trust and who asks. Each is a path.
@@ -69,8 +88,23 @@ impl Remote {
         credentials: &Credentials,
     ) -> Result<Option<Self>, Failure> {
         let Some(text) = address.to_str() else { return Ok(None) };
-        let address = Address::parse(text)?;
-        Ok(address.map(|address| Self { address, credentials: credentials.clone() }))
+        let place = match Cluster::parse(text)? {
+            Some(cluster) => Some(Place::Cluster(cluster)),
+            None => Address::parse(text)?.map(Place::At),
+        };
+        let (credentials, elsewhere) = (credentials.clone(), RefCell::default());
+        Ok(place.map(|place| Self { place, credentials, elsewhere }))
+    }
+
+    /// Whether another daemon follows where this one is lost.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.place, Place::Cluster(_))
+    }
+
+    /// Where a daemon that does not own the root says who does: that one is tried next.
+    pub(crate) fn follow(&self, owner: Option<&str>) {
+        let owner = owner.and_then(|owner| Address::parse(owner).ok().flatten());
+        *self.elsewhere.borrow_mut() = owner;
     }
 
     /// The value of `authorization` that requests carry.
@@ -96,70 +130,121 @@ impl Remote {
         carefully: bool,
     ) -> Result<Connection<Line>, NoConnection> {
         let deadline = deadline.min(Instant::now() + LIMIT);
-        let socket = self.reach(deadline)?;
-        let authority = self.address.authority();
-        if !self.address.tls {
-            return Ok(Connection::with_origin(Line::Plain(socket), Scheme::Http, authority));
+        let said = self.elsewhere.borrow_mut().take();
+        let (address, tenure) = match (&self.place, said) {
+            (Place::At(_), Some(said)) => (said, None),
+            (Place::At(address), None) => (address.clone(), None),
+            // What etcd says is newer than what a daemon has heard of it.
+            (Place::Cluster(cluster), _) => {
+                let owner = cluster.owner(deadline)?;
+                (owner.address, Some(owner.tenure))
+            }
+        };
+        self.dial_at(&address, tenure, deadline, carefully)
+    }
+
+    fn dial_at(
+        &self,
+        address: &Address,
+        tenure: Option<Tenure>,
+        deadline: Instant,
+        carefully: bool,
+    ) -> Result<Connection<Line>, NoConnection> {
+        let socket = connect_to(address, deadline)?;
+        let watched = |line| match tenure {
+            Some(tenure) => Watched::line(line, tenure),
+            None => line,
+        };
+        let authority = address.authority();
+        if !address.tls {
+            let line = watched(Line::Plain(socket));
+            return Ok(Connection::with_origin(line, Scheme::Http, authority));
         }
         let config = trust::config(&self.credentials).map_err(NoConnection::Refused)?;
-        let name = self.address.server_name().map_err(NoConnection::Refused)?;
+        let name = address.server_name().map_err(NoConnection::Refused)?;
         let mut tls = Tls::connect(socket, config, name, Some(deadline))
-            .map_err(|error| self.no_handshake(error))?;
+            .map_err(|error| no_handshake(address, error))?;
         if carefully {
             let patience = deadline.min(Instant::now() + WELCOME);
-            tls.await_welcome(patience).map_err(|error| self.no_handshake(error))?;
+            tls.await_welcome(patience).map_err(|error| no_handshake(address, error))?;
         }
-        Ok(Connection::with_origin(Line::Tls(Box::new(tls)), Scheme::Https, authority))
+        let line = watched(Line::Tls(Box::new(tls)));
+        Ok(Connection::with_origin(line, Scheme::Https, authority))
     }
 
-    /// A TCP connection to any of the host's addresses.
-    fn reach(&self, deadline: Instant) -> Result<Socket, NoConnection> {
-        let found = self.address.resolve().map_err(NoConnection::Absent)?;
-        let mut last = io::ErrorKind::NotFound.into();
-        for (at, address) in found.iter().enumerate() {
-            match connect(*address, deadline, found.len() - at) {
-                Ok(socket) => return Ok(socket),
-                Err(error) => last = error,
+    /// Connects, or waits until that can be where another daemon may follow one that has died.
+    pub(crate) fn reach(&self, deadline: Instant) -> Result<Connection<Line>, NoConnection> {
+        let mut pause = PAUSE.0;
+        loop {
+            match self.dial(deadline, false) {
+                Err(NoConnection::Absent(failure)) if self.is_cluster() => {
+                    if Instant::now() + pause >= deadline {
+                        return Err(NoConnection::Absent(failure));
+                    }
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(PAUSE.1);
+                }
+                done => return done,
             }
         }
-        Err(self.absent(&last))
     }
 
-    /// Nobody listens there, or nobody that can be reached.
+    /// Nobody listens there.
     pub(crate) fn absent(&self, error: &io::Error) -> NoConnection {
-        let why = match error.kind() {
-            io::ErrorKind::TimedOut => "nothing comes back".into(),
-            _ => error.to_string(),
-        };
-        let message = format!("no daemon answers at '{}': {why}", self.address);
-        NoConnection::Absent(Failure::Barred { message, hint: NOBODY })
-    }
-
-    fn no_handshake(&self, error: io::Error) -> NoConnection {
-        if let Some(failure) = trust::explain(&error, &self.address) {
-            return NoConnection::Refused(failure);
-        }
-        let why = match error.kind() {
-            io::ErrorKind::TimedOut => "it did not answer in time".into(),
-            io::ErrorKind::UnexpectedEof => "it closed the connection".into(),
-            _ => error.to_string(),
-        };
-        NoConnection::Absent(Failure::Barred {
-            message: format!("there is no TLS with '{}': {why}", self.address),
-            hint: BROKEN,
-        })
+        absent(self, error)
     }
 
     /// What a call's failure means, where it is TLS that failed.
     pub(crate) fn explain(&self, error: &io::Error) -> Option<Failure> {
-        trust::explain(error, &self.address)
+        trust::explain(error, self)
     }
 }
 
 impl std::fmt::Display for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.address.fmt(f)
+        match &self.place {
+            Place::At(address) => address.fmt(f),
+            Place::Cluster(cluster) => cluster.fmt(f),
+        }
     }
+}
+
+/// A TCP connection to any of the host's addresses.
+fn connect_to(address: &Address, deadline: Instant) -> Result<Socket, NoConnection> {
+    let found = address.resolve().map_err(NoConnection::Absent)?;
+    let mut last = io::ErrorKind::NotFound.into();
+    for (at, place) in found.iter().enumerate() {
+        match connect(*place, deadline, found.len() - at) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(absent(address, &last))
+}
+
+/// Nobody listens there, or nobody that can be reached.
+fn absent(place: &dyn std::fmt::Display, error: &io::Error) -> NoConnection {
+    let why = match error.kind() {
+        io::ErrorKind::TimedOut => "nothing comes back".into(),
+        _ => error.to_string(),
+    };
+    let message = format!("no daemon answers at '{place}': {why}");
+    NoConnection::Absent(Failure::Barred { message, hint: NOBODY })
+}
+
+fn no_handshake(address: &Address, error: io::Error) -> NoConnection {
+    if let Some(failure) = trust::explain(&error, address) {
+        return NoConnection::Refused(failure);
+    }
+    let why = match error.kind() {
+        io::ErrorKind::TimedOut => "it did not answer in time".into(),
+        io::ErrorKind::UnexpectedEof => "it closed the connection".into(),
+        _ => error.to_string(),
+    };
+    NoConnection::Absent(Failure::Barred {
+        message: format!("there is no TLS with '{address}': {why}"),
+        hint: BROKEN,
+    })
 }
 
 /// Leaves time for the other addresses: one of them may swallow what is sent to it.

@@ -15,7 +15,7 @@ use rustls::{
     version::TLS13,
 };
 
-use super::{Credentials, address::Address};
+use super::Credentials;
 use crate::failure::Failure;
 
 /// Where the system keeps the authorities that it trusts.
@@ -101,7 +101,7 @@ fn unread(error: pem::Error) -> String {
 }
 
 /// What `error` says of the certificates and the protocol, if it is one of TLS; and the cure.
-pub(super) fn explain(error: &io::Error, address: &Address) -> Option<Failure> {
+pub(super) fn explain(error: &io::Error, address: &dyn Display) -> Option<Failure> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     let (message, hint) = match error {
         Error::InvalidCertificate(why) => of_server(why, address),
@@ -116,7 +116,7 @@ pub(super) fn explain(error: &io::Error, address: &Address) -> Option<Failure> {
 }
 
 /// What is wrong with the server's certificate.
-fn of_server(why: &CertificateError, address: &Address) -> (String, &'static str) {
+fn of_server(why: &CertificateError, address: &dyn Display) -> (String, &'static str) {
     let about = |what: &str| format!("the certificate of '{address}' {what}");
     match why {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
@@ -136,7 +136,7 @@ fn of_server(why: &CertificateError, address: &Address) -> (String, &'static str
 }
 
 /// What the server has against the client, or its certificate.
-fn of_client(alert: AlertDescription, address: &Address) -> (String, &'static str) {
+fn of_client(alert: AlertDescription, address: &dyn Display) -> (String, &'static str) {
     let about = |what: &str| format!("'{address}' {what}");
     match alert {
         AlertDescription::CertificateRequired => {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::tls::Tls;
 use super::transport::{Readiness, Socket, Transport};
@@ -14,6 +14,54 @@ pub enum Line {
     Plain(Socket),
     /// To any other.
     Tls(Box<Tls>),
+    /// One of these, at whose other end somebody may fall silent for good.
+    Watched(Box<Watched>),
+}
+
+/// Knows whether it is worth to go on waiting.
+pub trait Vigil: std::fmt::Debug {
+    /// Whether the other end will never answer, though the connection stands.
+    fn is_over(&mut self) -> bool;
+}
+
+/// A line that is given up where its vigil is over.
+#[derive(Debug)]
+pub struct Watched {
+    line: Line,
+    vigil: Box<dyn Vigil>,
+}
+
+/// How long the other end may be silent before the vigil is asked, each time.
+const SILENCE: Duration = Duration::from_secs(1);
+
+impl Watched {
+    /// Has `vigil` asked while nothing comes over `line`.
+    pub fn line(line: Line, vigil: impl Vigil + 'static) -> Line {
+        Line::Watched(Box::new(Self { line, vigil: Box::new(vigil) }))
+    }
+
+    /// What `wait` returns; it is given a part of the time until the `deadline` again and again.
+    fn patiently<T>(
+        &mut self,
+        deadline: Option<Instant>,
+        mut wait: impl FnMut(&mut Line, Option<Instant>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            let soon = Instant::now() + SILENCE;
+            let until = deadline.map_or(soon, |deadline| deadline.min(soon));
+            match wait(&mut self.line, Some(until)) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::TimedOut
+                        && deadline.is_none_or(|deadline| Instant::now() < deadline) =>
+                {
+                    if self.vigil.is_over() {
+                        return Err(io::ErrorKind::ConnectionAborted.into());
+                    }
+                }
+                done => return done,
+            }
+        }
+    }
 }
 
 impl Line {
@@ -22,6 +70,7 @@ impl Line {
         match self {
             Self::Plain(socket) => socket.widen(),
             Self::Tls(tls) => tls.widen(),
+            Self::Watched(watched) => watched.line.widen(),
         }
     }
 }
@@ -37,6 +86,7 @@ impl Transport for Line {
         match self {
             Self::Plain(socket) => socket.send(bytes),
             Self::Tls(tls) => tls.send(bytes),
+            Self::Watched(watched) => watched.line.send(bytes),
         }
     }
 
@@ -58,6 +108,9 @@ impl Transport for Line {
         match self {
             Self::Plain(socket) => socket.recv(buffer, deadline),
             Self::Tls(tls) => tls.recv(buffer, deadline),
+            Self::Watched(watched) => {
+                watched.patiently(deadline, |line, until| line.recv(buffer, until))
+            }
         }
     }
 
@@ -65,6 +118,7 @@ impl Transport for Line {
         match self {
             Self::Plain(socket) => socket.wait(deadline),
             Self::Tls(tls) => tls.wait(deadline),
+            Self::Watched(watched) => watched.patiently(deadline, |line, until| line.wait(until)),
         }
     }
 }

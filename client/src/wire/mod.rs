@@ -43,7 +43,7 @@ use std::time::Duration;
 pub use call::Call;
 pub use connection::{Connection, Scheme};
 pub use excerpt::Excerpt;
-pub use line::Line;
+pub use line::{Line, Vigil, Watched};
 pub use status::{Code, ErrorInfo, Status};
 pub use tls::Tls;
 pub use transport::{Readiness, Socket, Transport};

@@ -25,6 +25,14 @@ pub struct Context {
     /// (builds.proto).
     #[prost(message, optional, tag = "7")]
     pub recipe: ::core::option::Option<Recipe>,
+    /// What makes a mutation happen once however often it is asked for: 16 random bytes, the same each
+    /// time. A request that comes again with the key of one that was done (by this daemon, or by an
+    /// earlier owner of the root) is answered as that was, and nothing is done; one with the key of one
+    /// that is under way waits for it. One that failed may be asked for anew. Keys are an identity's own,
+    /// and are remembered for an hour, the last 16,384 of them. A request with a key is of one path:
+    /// several (paths, Batch) are refused (BAD_REQUEST), as is a key that was of another request.
+    #[prost(bytes = "vec", tag = "8")]
+    pub idempotency_key: ::prost::alloc::vec::Vec<u8>,
 }
 /// What make hands to a shell. Target and directory are those of the context.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -304,6 +312,9 @@ pub enum Reason {
     StoreUnavailable = 64,
     /// The external content store does not do what was asked for, or does not serve this daemon.
     StoreRefused = 65,
+    /// Another daemon owns the build root, or none does at this moment (--cluster). Nothing was done. The
+    /// metadata names the `owner`, an address, where it is known.
+    NotOwner = 72,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -358,6 +369,7 @@ impl Reason {
             Self::WaitTimeout => "REASON_WAIT_TIMEOUT",
             Self::StoreUnavailable => "REASON_STORE_UNAVAILABLE",
             Self::StoreRefused => "REASON_STORE_REFUSED",
+            Self::NotOwner => "REASON_NOT_OWNER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -409,6 +421,7 @@ impl Reason {
             "REASON_WAIT_TIMEOUT" => Some(Self::WaitTimeout),
             "REASON_STORE_UNAVAILABLE" => Some(Self::StoreUnavailable),
             "REASON_STORE_REFUSED" => Some(Self::StoreRefused),
+            "REASON_NOT_OWNER" => Some(Self::NotOwner),
             _ => None,
         }
     }

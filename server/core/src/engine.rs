@@ -50,6 +50,7 @@ use crate::{
     admission::{Admission, Admitted},
     course::Course,
     journal::{Journal, JournalError},
+    keys::{Entered, Key},
     leases::{LeaseTable, Token},
     locks::{Access, LockSet, LockTable, Owner},
     policy::Rights,
@@ -87,6 +88,8 @@ pub struct Caller {
     pub rights: Option<Arc<Rights>>,
     /// Where its course is written down, if anybody wants to know.
     pub course: Option<Arc<Course>>,
+    /// What makes the request happen once, however often it comes: random, the caller's own.
+    pub key: Option<[u8; 16]>,
 }
 
 /// The daemon's core: one for one root.
@@ -131,16 +134,36 @@ impl Engine {
             Durability::Process => None,
             Durability::Power => Some(Disk::of(&tree)),
         };
-        Self::start_on(tree, state, disk)
+        Self::start_on(tree, state, disk, 0)
+    }
+
+    /// [`Engine::start`] for one of several daemons that may own the root, one after another: the
+    /// `epoch` of an owner is greater than those of all before. The tree is fenced.
+    ///
+    /// # Errors
+    /// Those of [`Engine::start`].
+    pub fn succeed(
+        tree: Arc<Tree>,
+        state: &Path,
+        durability: Durability,
+        epoch: u64,
+    ) -> Result<Self, StartError> {
+        let disk = (durability == Durability::Power).then(|| Disk::of(&tree));
+        Self::start_on(tree, state, disk, epoch)
     }
 
     /// [`Engine::start`]; what is to be called done only when `disk` has it waits for that.
-    fn start_on(tree: Arc<Tree>, state: &Path, disk: Option<Disk>) -> Result<Self, StartError> {
+    fn start_on(
+        tree: Arc<Tree>,
+        state: &Path,
+        disk: Option<Disk>,
+        epoch: u64,
+    ) -> Result<Self, StartError> {
         let journal = Journal::open(state)?;
         let leases = LeaseTable::new(leasing::first_token(&journal)?);
         journal.forget_builds(once::BUILDS_ARE_OVER)?;
         let sync = disk.map(SyncGroup::new).transpose()?;
-        let hands = Arc::new(Hands::new(tree, journal, sync)?);
+        let hands = Arc::new(Hands::new(tree, journal, sync, epoch)?);
         Ok(Self {
             locks: LockTable::new(),
             leases,
@@ -163,6 +186,9 @@ impl Engine {
         mut mutation: Box<dyn Mutation>,
     ) -> Result<Vec<Change>, Refusal> {
         match self.admission.enter() {
+            Some(admitted) if caller.key.is_some() => {
+                self.carry_out_once(caller, mutation, admitted).await
+            }
             Some(admitted) => self.carry_out(caller, mutation, admitted).await,
             None => Err(refusal::draining(&refusal::first_path(&mut *mutation))),
         }
@@ -176,8 +202,18 @@ impl Engine {
         admitted: Admitted,
     ) -> Result<Vec<Change>, Refusal> {
         let deadline = caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT);
-        let mut set = locks_of(&mut *mutation);
-        let mut work = Work::new(self.hands.books(), caller, mutation, admitted);
+        let set = locks_of(&mut *mutation);
+        let work = Work::new(self.hands.books(), caller, mutation, admitted);
+        self.work_off(work, set, deadline).await
+    }
+
+    /// Has `work` done, which needs the locks in `set`.
+    async fn work_off(
+        &self,
+        mut work: Box<Work>,
+        mut set: LockSet,
+        deadline: Instant,
+    ) -> Result<Vec<Change>, Refusal> {
         if let Err(refusal) = self.let_in(&mut work, deadline).await {
             return self.hands.close(work, Err(refusal)).await;
         }
@@ -221,6 +257,25 @@ impl Engine {
         }
         let race = mutation::symlink_race(&mut *work.mutation);
         self.hands.close(work, Err(race.into())).await
+    }
+
+    /// [`Engine::carry_out`] for a mutation with a key: unless it was done before.
+    async fn carry_out_once(
+        &self,
+        caller: Caller,
+        mut mutation: Box<dyn Mutation>,
+        admitted: Admitted,
+    ) -> Result<Vec<Change>, Refusal> {
+        let deadline = caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT);
+        let key = Key { who: whose(&caller.owner), id: caller.key.unwrap_or_default() };
+        let turn = match self.hands.keys().enter(key, &mut *mutation, deadline).await? {
+            Entered::Told(changes) => return Ok(changes),
+            Entered::Mine(turn) => turn,
+        };
+        let set = locks_of(&mut *mutation);
+        let mut work = Work::new(self.hands.books(), caller, mutation, admitted);
+        work.turn = Some(turn);
+        self.work_off(work, set, deadline).await
     }
 
     /// Lets in what will take a while.
@@ -340,6 +395,11 @@ impl Engine {
         self.admission.idle().await;
         self.journal().flushed().await;
     }
+}
+
+/// In whose name a key is remembered.
+fn whose(owner: &Owner) -> String {
+    owner.identity.as_deref().map_or_else(|| format!("uid:{}", owner.uid), str::to_owned)
 }
 
 /// What a mutation has to hold while it acts.

@@ -6,6 +6,7 @@ mod course;
 mod engine;
 pub mod histogram;
 pub mod journal;
+mod keys;
 pub mod leases;
 pub mod locks;
 mod ownership;

@@ -15,7 +15,8 @@ use rustix::{
 /// process id, is for people to read; nothing is ever decided by it.
 pub const LOCK_FILE: &str = "lock";
 
-/// Held by the one daemon of a root.
+/// Held by the one daemon of a root; or shared among those that a cluster decides between, which keep
+/// one from it that knows of no cluster. (Of those, one may be stopped and still hold it.)
 #[derive(Debug)]
 pub struct Ownership {
     _locked: OwnedFd,
@@ -47,23 +48,30 @@ impl From<Errno> for OwnershipError {
 impl Ownership {
     /// Takes the root, or says who has it. Never waits.
     pub fn take(tree: &Tree) -> Result<Self, OwnershipError> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = openat(tree.state(), LOCK_FILE, flags, Mode::from_raw_mode(0o600))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                // Daemons hold it alone.
-                let is_shared = flock(&file, FlockOperation::NonBlockingLockShared).is_ok();
-                return Err(match is_shared {
-                    true => OwnershipError::Copy,
-                    false => OwnershipError::Taken { owner: read_pid(file) },
-                });
-            }
-            Err(errno) => return Err(errno.into()),
-        }
+        let file = lock(tree, FlockOperation::NonBlockingLockExclusive)?;
         ftruncate(&file, 0)?;
         rustix::io::write(&file, format!("{}\n", std::process::id()).as_bytes())?;
         Ok(Self { _locked: file })
+    }
+
+    /// Keeps those away who would [`Ownership::take`] it. Never waits.
+    pub fn share(tree: &Tree) -> Result<Self, OwnershipError> {
+        let file = lock(tree, FlockOperation::NonBlockingLockShared)?;
+        Ok(Self { _locked: file })
+    }
+}
+
+fn lock(tree: &Tree, how: FlockOperation) -> Result<OwnedFd, OwnershipError> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = openat(tree.state(), LOCK_FILE, flags, Mode::from_raw_mode(0o600))?;
+    match flock(&file, how) {
+        Ok(()) => Ok(file),
+        // One daemon alone holds it alone.
+        Err(Errno::WOULDBLOCK) if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() => {
+            Err(OwnershipError::Copy)
+        }
+        Err(Errno::WOULDBLOCK) => Err(OwnershipError::Taken { owner: read_pid(file) }),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -87,11 +95,23 @@ mod tests {
             Err(OwnershipError::Taken { owner }) => assert_eq!(owner, Some(std::process::id())),
             other => panic!("{other:?}"),
         }
+        assert!(Ownership::share(&tree).is_err(), "it knows of no cluster");
         drop(first);
         let command = openat(tree.state(), LOCK_FILE, OFlags::RDWR, Mode::empty()).unwrap();
         flock(&command, FlockOperation::LockShared).unwrap();
         assert!(matches!(Ownership::take(&tree), Err(OwnershipError::Copy)));
         drop(command);
+        Ownership::take(&tree).unwrap();
+    }
+
+    #[test]
+    fn members_of_a_cluster_share_a_root_with_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        Tree::init(dir.path()).unwrap();
+        let tree = Tree::open(dir.path()).unwrap();
+        let members = [Ownership::share(&tree).unwrap(), Ownership::share(&tree).unwrap()];
+        assert!(Ownership::take(&tree).is_err());
+        drop(members);
         Ownership::take(&tree).unwrap();
     }
 }

@@ -43,6 +43,9 @@ pub enum ConfigError {
     /// Settings of the collector contradict each other.
     #[error("{0}")]
     Collector(&'static str),
+    /// Settings of the cluster contradict each other, or others.
+    #[error("{0}")]
+    Cluster(String),
     /// It is not known where relative paths begin.
     #[error("cannot find out the working directory")]
     Here(#[source] io::Error),

@@ -3,6 +3,7 @@
 //! [`Settings`] is one table for all three, so that a setting cannot exist in one and not in the
 //! others. What holds in the end is a [`Config`], in which every path is absolute.
 
+mod cluster;
 mod error;
 mod file;
 mod network;
@@ -41,6 +42,10 @@ use crate::certs::Certs;
 /// The configuration file in `.onewriter/`, which is read where no other is named. (The client's
 /// settings of `onewriter make` are another file, `.onewriter.toml` at the root.)
 pub const CONFIG_FILE: &str = "daemon.toml";
+
+/// Why a daemon of a cluster does not hand over.
+const REPLACE: &str =
+    "`--replace` is for a daemon without `cluster`: stop the owner, and a standby follows";
 
 /// How much content may be kept by its digest where nobody says how much, in bytes.
 const CAS_SIZE: u64 = 10 << 30;
@@ -118,6 +123,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How other machines are served; `None`: not at all.
     pub(crate) network: Option<Network>,
+    /// Who decides which daemon owns the root; `None`: nobody, there is one.
+    pub(crate) cluster: Option<Cluster>,
     /// The file that was read.
     pub file: Option<PathBuf>,
     /// Whether to take the place of a daemon that runs.
@@ -144,6 +151,9 @@ impl Config {
         let file = named.clone().or_else(|| default_file(settings.root.as_deref()?));
         if let Some(file) = &file {
             settings = settings.over(file::read(file)?);
+        }
+        if flags.replace && settings.cluster.is_some() {
+            return Err(ConfigError::Cluster(REPLACE.into()));
         }
         let mut config = Self::of(settings)?;
         (config.file, config.detached) = (file, flags.detached);
@@ -185,18 +195,20 @@ impl Config {
     /// [`ConfigError`], where they contradict each other or themselves.
     pub fn of(settings: Settings) -> Result<Self, ConfigError> {
         let root = settings.root.clone().ok_or(ConfigError::NoRoot)?;
-        let network = Network::of(&settings)?;
+        let (network, cluster) = (Network::of(&settings)?, Cluster::of(&settings)?);
         let store = StoreSettings::of(&settings)?;
         let collector = Collector::of(&settings)?;
         let policy = policy::policy(&settings)?;
         if network.is_some() && policy.rules.is_empty() {
             return Err(ConfigError::Network(network::NO_POLICY));
         }
+        // Another machine goes on with what is on the disk.
+        let durability = if cluster.is_some() { Durability::Power } else { Durability::Process };
         // A server that others use does not go because nobody came for a while.
         let idle_timeout = if network.is_some() { 0 } else { 600 };
         Ok(Self {
             root,
-            durability: settings.durability.map_or(Durability::Process, Into::into),
+            durability: settings.durability.map_or(durability, Into::into),
             idle_timeout: settings.idle_timeout.unwrap_or(idle_timeout),
             state: settings.state.clone(),
             drain_timeout: settings.drain_timeout.unwrap_or(10),
@@ -206,6 +218,7 @@ impl Config {
             metrics: settings.metrics.clone(),
             log_format: settings.log_format.unwrap_or_default(),
             network,
+            cluster,
             file: None,
             replace: false,
             detached: false,

@@ -143,6 +143,25 @@ pub struct Settings {
     #[arg(long, value_name = "SECONDS")]
     pub idle_connection: Option<u64>,
 
+    /// Be one of several daemons for the root, one of which owns it, as etcd says: its members, as in
+    /// etcd://10.0.0.1:2379,10.0.0.2:2379. They see one shared filesystem
+    #[arg(long, value_name = "ETCD", env = "ONEWRITER_CLUSTER")]
+    pub cluster: Option<String>,
+
+    /// What the root is called in the cluster
+    #[arg(long, value_name = "NAME", env = "ONEWRITER_NAME")]
+    pub name: Option<String>,
+
+    /// What clients are told to connect to, as in https://build.example:7443 [default: where the
+    /// daemon listens first]
+    #[arg(long, value_name = "URL", env = "ONEWRITER_ADVERTISE")]
+    pub advertise: Option<String>,
+
+    /// How long an owner lives without etcd, in seconds: so long after one has died, another one
+    /// follows [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "ONEWRITER_CLUSTER_TTL")]
+    pub cluster_ttl: Option<u64>,
+
     /// Names for several identities.
     #[arg(skip)]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -229,6 +248,10 @@ impl Settings {
             handshake_timeout: self.handshake_timeout.or(others.handshake_timeout),
             keep_alive: self.keep_alive.or(others.keep_alive),
             idle_connection: self.idle_connection.or(others.idle_connection),
+            cluster: self.cluster.or(others.cluster),
+            name: self.name.or(others.name),
+            advertise: self.advertise.or(others.advertise),
+            cluster_ttl: self.cluster_ttl.or(others.cluster_ttl),
             groups: others.groups,
             rules: first(self.rules, others.rules),
             limits: first(self.limits, others.limits),

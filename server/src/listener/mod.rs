@@ -9,13 +9,14 @@ use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 use hyper::{Request, body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tonic::{codegen::Service as _, service::Routes};
+use tonic::codegen::Service as _;
 
 use self::remote::Exceeded;
 pub(crate) use self::remote::{Patience, Remote};
 pub use self::unix::SOCKET;
 use crate::{
     corked::Corked,
+    desk::Desk,
     gate::{Gate, Origin},
     held::Held,
     identity::Identity,
@@ -47,7 +48,7 @@ pub(crate) trait Accept {
 /// Who serves connections.
 #[derive(Clone)]
 pub(crate) struct Host {
-    routes: Routes,
+    desk: Arc<Desk>,
     lifecycle: Arc<Lifecycle>,
     gate: Arc<Gate>,
     /// What times requests, where somebody wants to know.
@@ -58,14 +59,14 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(
-        routes: Routes,
+        desk: &Arc<Desk>,
         lifecycle: &Arc<Lifecycle>,
         gate: &Arc<Gate>,
         meters: Option<Arc<Meters>>,
         spans: Option<Arc<Spans>>,
     ) -> Self {
-        let (lifecycle, gate) = (Arc::clone(lifecycle), Arc::clone(gate));
-        Self { routes, lifecycle, gate, meters, spans }
+        let (desk, lifecycle) = (Arc::clone(desk), Arc::clone(lifecycle));
+        Self { desk, lifecycle, gate: Arc::clone(gate), meters, spans }
     }
 
     /// Accepts and serves connections until the daemon is told to stop.
@@ -110,7 +111,8 @@ impl Host {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (routes, gate) = (self.routes.clone(), Arc::clone(&self.gate));
+        let (desk, gate) = (Arc::clone(&self.desk), Arc::clone(&self.gate));
+        let mut shift = desk.shift();
         let (lifecycle, open) = (Arc::clone(&self.lifecycle), self.lifecycle.connected());
         let (asks, patience) = (origin.clone(), remote.as_ref().map(Remote::patience));
         let begun = remote.as_ref().map(Remote::begun);
@@ -126,11 +128,11 @@ impl Host {
             let present = begun.as_ref().map(|begun| begun.requests.enter());
             let known = admitted.as_ref().ok().map(|admitted| &admitted.who);
             let asking = visitor.asks(known, request.uri());
-            let mut routes = routes.clone();
+            let answering = desk.answering(request.uri().path());
             async move {
                 let mut span = span;
-                let response = match admitted {
-                    Ok(admitted) => {
+                let response = match (admitted, answering) {
+                    (Ok(admitted), Ok(mut routes)) => {
                         if let Some(span) = &mut span {
                             span.is_by(&admitted.who);
                             request.extensions_mut().insert(span.course());
@@ -144,7 +146,7 @@ impl Host {
                         }
                         routes.call(request).await?
                     }
-                    Err(unknown) => unknown.into_http(),
+                    (Err(refused), _) | (_, Err(refused)) => refused.into_http(),
                 };
                 // The request is over when its answer is.
                 let response = Traced::new(response, span);
@@ -177,6 +179,7 @@ impl Host {
             let over = tokio::select! {
                 served = connection.as_mut() => Err(served),
                 () = lifecycle.closing() => Ok(Exceeded::Idle),
+                _ = shift.changed() => Ok(Exceeded::Silent),
                 exceeded = limits => Ok(exceeded),
             };
             let served = match over {
@@ -187,6 +190,7 @@ impl Host {
                     tokio::select! {
                         served = connection => served,
                         () = lifecycle.ended() => Ok(()),
+                        _ = shift.changed() => Ok(()),
                     }
                 }
             };

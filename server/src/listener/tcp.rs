@@ -153,6 +153,13 @@ pub(crate) async fn listen(
     tree: &Tree,
 ) -> Result<Vec<Tcp>, ListenError> {
     let Some(network) = network else { return Ok(Vec::new()) };
+    let (sockets, urls) = listen_at(network).await?;
+    tell(tree, &urls).map_err(ListenError::Told)?;
+    Ok(sockets)
+}
+
+/// The sockets, and their URLs, a line each.
+pub(crate) async fn listen_at(network: &Network) -> Result<(Vec<Tcp>, String), ListenError> {
     let terms = Terms::new(network)?;
     let (mut sockets, mut urls) = (Vec::new(), String::new());
     for address in &network.listen {
@@ -163,8 +170,7 @@ pub(crate) async fn listen(
         urls += &format!("{url}\n");
         sockets.push(socket);
     }
-    tell(tree, &urls).map_err(ListenError::Told)?;
-    Ok(sockets)
+    Ok((sockets, urls))
 }
 
 fn tell(tree: &Tree, urls: &str) -> io::Result<()> {

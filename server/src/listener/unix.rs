@@ -16,12 +16,16 @@ pub const SOCKET: &str = "daemon.sock";
 /// can be connected to, in the place of one that an earlier daemon left. The caller owns the root.
 pub(crate) fn bind(tree: &Tree, name: &str) -> io::Result<UnixListener> {
     // One name for all: whoever owns the root clears away what another left.
-    let temporary = format!("{name}.new");
-    let _ = unlinkat(tree.state(), &*temporary, AtFlags::empty());
-    let listener = std::os::unix::net::UnixListener::bind(at(&tree.state(), &temporary))?;
+    bind_by(tree, name, &format!("{name}.new"))
+}
+
+/// [`bind`], where others may do the same at this moment, under another name first.
+pub(crate) fn bind_by(tree: &Tree, name: &str, temporary: &str) -> io::Result<UnixListener> {
+    let _ = unlinkat(tree.state(), temporary, AtFlags::empty());
+    let listener = std::os::unix::net::UnixListener::bind(at(&tree.state(), temporary))?;
     listener.set_nonblocking(true)?;
-    chmodat(tree.state(), &*temporary, Mode::RUSR | Mode::WUSR, AtFlags::empty())?;
-    renameat(tree.state(), &*temporary, tree.state(), name)?;
+    chmodat(tree.state(), temporary, Mode::RUSR | Mode::WUSR, AtFlags::empty())?;
+    renameat(tree.state(), temporary, tree.state(), name)?;
     UnixListener::from_std(listener)
 }
 

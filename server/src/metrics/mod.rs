@@ -13,7 +13,7 @@ mod tests;
 use std::{io, sync::Arc};
 
 use onewriter_core::Engine;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 
 pub(crate) use self::requests::Meters;
 use crate::{external::External, lifecycle::Lifecycle, spans::Spans};
@@ -48,6 +48,11 @@ impl Endpoint {
         Ok(Some(Self { listener, meters: Arc::default() }))
     }
 
+    /// Listens at `address`, with what counts requests already.
+    pub(crate) async fn with_meters(address: &str, meters: Arc<Meters>) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(address).await?, meters })
+    }
+
     /// What counts requests.
     pub(crate) fn meters(&self) -> Arc<Meters> {
         Arc::clone(&self.meters)
@@ -55,7 +60,12 @@ impl Endpoint {
 
     /// Answers until `lifecycle` is over, beside everything else. The last figures can still be
     /// fetched while the daemon drains.
-    pub(crate) fn serve(self, engine: &Arc<Engine>, lifecycle: &Arc<Lifecycle>, others: Others) {
+    pub(crate) fn serve(
+        self,
+        engine: &Arc<Engine>,
+        lifecycle: &Arc<Lifecycle>,
+        others: Others,
+    ) -> JoinHandle<()> {
         let (engine, lifecycle) = (Arc::clone(engine), Arc::clone(lifecycle));
         let sources =
             Sources { engine, lifecycle: Arc::clone(&lifecycle), meters: self.meters, others };
@@ -65,6 +75,6 @@ impl Endpoint {
                 () = serve => {}
                 () = lifecycle.ended() => {}
             }
-        });
+        })
     }
 }

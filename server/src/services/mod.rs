@@ -118,13 +118,20 @@ pub(crate) fn routes(
             ))
             .add_service(InterceptedService::new(builds, check_version))
             .add_service(AdministrationServer::new(administration))
-            .add_service(HealthServer::new(HealthService::from_health_reporter(
-                lifecycle.health().clone(),
-            )))
+            .add_service(health_service(lifecycle))
             .add_service(reflection().build_v1().expect(well_formed))
             // What Python's grpcio-reflection and older tools speak.
             .add_service(reflection().build_v1alpha().expect(well_formed));
     reapi::add_to(routes, engine, content)
+}
+
+/// What a daemon that owns no root answers.
+pub(crate) fn health(lifecycle: &Lifecycle) -> Routes {
+    Routes::new(health_service(lifecycle))
+}
+
+fn health_service(lifecycle: &Lifecycle) -> HealthServer<HealthService> {
+    HealthServer::new(HealthService::from_health_reporter(lifecycle.health().clone()))
 }
 
 /// What `work` returns, or `None` when the `deadline` comes first.

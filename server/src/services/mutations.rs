@@ -35,6 +35,7 @@ impl Mutations {
 
     /// Runs the one mutation that a request names.
     async fn one(&self, terms: Terms, kind: Option<Kind>) -> Answer {
+        terms.check_key(kind.as_ref().map_or(0, paths)).map_err(status)?;
         self.run(terms, |terms| {
             let kind = kind.ok_or_else(|| convert::bad("request", "it does not say what to do"))?;
             convert::mutation(kind, terms)
@@ -47,7 +48,7 @@ impl Mutations {
         terms: Terms,
         convert: impl FnOnce(convert::Terms<'_>) -> Result<Box<dyn Mutation>, Error>,
     ) -> Answer {
-        let Terms { caller, umask, local, recipe } = terms;
+        let Terms { caller, umask, local, recipe, .. } = terms;
         let recipe = recipe.and_then(|line| self.engine.recipe(&caller, line, How::Direct));
         let done = match convert(convert::Terms { tree: self.engine.tree(), umask, local }) {
             Ok(mutation) => self.engine.run(caller, mutation).await,
@@ -60,6 +61,17 @@ impl Mutations {
             }
         }
         Ok(Response::new(convert::response(done.map_err(status)?)))
+    }
+}
+
+/// At how many paths something is to be done.
+fn paths(kind: &Kind) -> usize {
+    match kind {
+        Kind::MakeDirectories(make) => make.paths.len(),
+        Kind::Remove(remove) => remove.paths.len(),
+        Kind::Touch(touch) => touch.paths.len(),
+        Kind::SetAttributes(set) => set.paths.len(),
+        _ => 1,
     }
 }
 
@@ -127,6 +139,7 @@ impl v1::mutations_server::Mutations for Mutations {
 
     async fn batch(&self, request: Request<BatchRequest>) -> Answer {
         let (terms, mutations) = open(request, |r| (r.context, r.mutations));
+        terms.check_key(usize::MAX).map_err(status)?;
         self.run(terms, |terms| convert::batch(mutations, terms)).await
     }
 

@@ -31,7 +31,9 @@ pub(super) async fn serve(
     let PublishDigestRequest { context, publish } = message;
     let PublishDigest { to, digest } =
         publish.ok_or_else(|| status(convert::bad("publish", "there is none")))?;
-    let Terms { caller, umask, .. } = Terms::of(&request, context);
+    let terms = Terms::of(&request, context);
+    terms.check_key(1).map_err(status)?;
+    let Terms { caller, umask, .. } = terms;
     let digest = digest.ok_or_else(|| status(convert::bad("digest", "there is none")))?;
     let wanted = wanted(&digest).map_err(status)?;
     match known(engine, content, &caller, (&to, umask), wanted).await? {

@@ -57,7 +57,9 @@ async fn publish(
         _ => return Err(status(convert::bad("begin", "a stream begins with it"))),
     };
     let PublishBegin { context, to, blake3 } = begin;
-    let Terms { caller, umask, .. } = Terms::of(&request, context);
+    let terms = Terms::of(&request, context);
+    terms.check_key(1).map_err(status)?;
+    let Terms { caller, umask, .. } = terms;
     // Checked before any content is sent.
     publication(to.clone(), nothing(), umask)?;
     let wanted = blake3.map(wanted).transpose().map_err(status)?;

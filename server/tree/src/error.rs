@@ -76,6 +76,7 @@ reasons! {
     WaitTimeout => "WAIT_TIMEOUT",
     StoreUnavailable => "STORE_UNAVAILABLE",
     StoreRefused => "STORE_REFUSED",
+    NotOwner => "NOT_OWNER",
 }
 
 impl Reason {

@@ -1,7 +1,8 @@
 //! Places where tests have a process die, or a step fail. Nothing of it is in a release build.
 //!
 //! `ONEWRITER_FAULT=NAME:N` kills the process at the N-th passage of the point NAME, counted from
-//! 1; `ONEWRITER_FAULT=fail:NAME:N` makes the step there fail with `EIO`.
+//! 1; `ONEWRITER_FAULT=fail:NAME:N` makes the step there fail with `EIO`, and `stop:NAME:N` stops the
+//! process there until somebody continues it.
 
 use rustix::io::Errno;
 
@@ -20,18 +21,26 @@ mod armed {
     /// What the environment asks for.
     struct Fault {
         name: String,
-        fails: bool,
+        how: How,
         /// Passages that are left until it happens.
         left: AtomicU64,
     }
 
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum How {
+        Kills,
+        Fails,
+        Stops,
+    }
+
     fn parse(spec: &str) -> Option<Fault> {
-        let (fails, spec) = match spec.strip_prefix("fail:") {
-            Some(rest) => (true, rest),
-            None => (false, spec),
+        let (how, spec) = match (spec.strip_prefix("fail:"), spec.strip_prefix("stop:")) {
+            (Some(rest), _) => (How::Fails, rest),
+            (_, Some(rest)) => (How::Stops, rest),
+            _ => (How::Kills, spec),
         };
         let (name, at) = spec.rsplit_once(':')?;
-        Some(Fault { name: name.to_owned(), fails, left: AtomicU64::new(at.parse().ok()?) })
+        Some(Fault { name: name.to_owned(), how, left: AtomicU64::new(at.parse().ok()?) })
     }
 
     pub(super) fn passage(name: &str) -> Result<(), Errno> {
@@ -41,10 +50,13 @@ mod armed {
         if fault.left.fetch_sub(1, Ordering::Relaxed) != 1 {
             return Ok(());
         }
-        if !fault.fails {
-            let _ = kill_process(getpid(), Signal::KILL);
-        }
-        Err(Errno::IO)
+        let signal = match fault.how {
+            How::Fails => return Err(Errno::IO),
+            How::Kills => Signal::KILL,
+            How::Stops => Signal::STOP,
+        };
+        let _ = kill_process(getpid(), signal);
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ mod canonical;
 mod content;
 pub mod error;
 pub mod fault;
+mod fence;
 pub mod mutation;
 pub mod path;
 mod pattern;
@@ -21,6 +22,7 @@ mod tree;
 
 pub use crate::{
     error::{Error, Reason},
+    fence::Fence,
     path::{Printable, RelPath},
     pattern::Pattern,
     staging::{Staged, Staging},

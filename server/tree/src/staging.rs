@@ -34,7 +34,8 @@ use crate::{
     tree::{DIRECTORY, proc_path, rename_new},
 };
 
-const NAME: &str = "staging";
+/// The directory's name in `.onewriter/`.
+pub(crate) const NAME: &str = "staging";
 
 /// The prefix of transactions' directories that are over and may be used again.
 const REUSABLE: &str = "t-x-";
@@ -213,6 +214,20 @@ impl Staging {
         // Also where it went well: between two names of one file, rename(2) does nothing at all.
         let _ = unlinkat(&self.dir, &*temporary, AtFlags::empty());
         renamed
+    }
+
+    /// The same where nothing is at `name`: `EEXIST` if something is.
+    pub(crate) fn place_link(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        make: impl FnOnce(BorrowedFd<'_>, &str) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let temporary = self.name(OUR_PREFIX);
+        make(self.dir.as_fd(), &temporary)?;
+        rename_new((self.dir.as_fd(), temporary.as_bytes()), (dir, name)).inspect_err(|_| {
+            let _ = unlinkat(&self.dir, &*temporary, AtFlags::empty());
+        })
     }
 
     /// All names.

@@ -26,6 +26,7 @@ use rustix::{
 use crate::{
     canonical::strip_root,
     error::{Error, Reason},
+    fence::Fence,
     path::{RelPath, STATE_DIR, for_syscall},
     staging::Staging,
 };
@@ -37,6 +38,7 @@ pub struct Tree {
     path: PathBuf,
     state: OwnedFd,
     staging: Arc<Staging>,
+    pub(crate) fence: Option<Arc<dyn Fence>>,
 }
 
 /// Why a step could not be done: its place is elsewhere, or it failed.
@@ -129,7 +131,7 @@ impl Tree {
         ))?;
         let staging = Staging::open(&state).map_err(fail("cannot open '.onewriter/staging'"))?;
         let path = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
-        Ok(Self { root, path, state, staging: Arc::new(staging) })
+        Ok(Self { root, path, state, staging: Arc::new(staging), fence: None })
     }
 
     /// All of the filesystem, for one process that works without a build root. What has to wait
@@ -150,7 +152,7 @@ impl Tree {
         let state = opened.map_err(fail)?;
         let staging = Staging::beside(state.try_clone().map_err(|_| fail(Errno::MFILE))?);
         let root = open("/", DIRECTORY, Mode::empty()).map_err(fail)?;
-        Ok(Self { root, path: "/".into(), state, staging: Arc::new(staging) })
+        Ok(Self { root, path: "/".into(), state, staging: Arc::new(staging), fence: None })
     }
 
     /// The directory `dir` and what is below it, whether it is a build root or not. Where it is none,
@@ -171,7 +173,7 @@ impl Tree {
         let staging = Staging::beside(state.try_clone().map_err(|_| fail(Errno::MFILE))?);
         let root = open(dir, DIRECTORY, Mode::empty()).map_err(fail)?;
         let path = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
-        Ok(Self { root, path, state, staging: Arc::new(staging) })
+        Ok(Self { root, path, state, staging: Arc::new(staging), fence: None })
     }
 
     /// Another set of handles of the same root, for somebody who outlives this one.
@@ -182,7 +184,14 @@ impl Tree {
             path: self.path.clone(),
             state: clone(&self.state)?,
             staging: Arc::clone(&self.staging),
+            fence: self.fence.clone(),
         })
+    }
+
+    /// With the staging directory that there is now.
+    pub(crate) fn reopen_staging(self) -> Result<Self, Errno> {
+        let staging = Arc::new(Staging::open(&self.state)?);
+        Ok(Self { staging, ..self })
     }
 
     /// The root as an absolute path without symbolic links, as it was when it was opened. For

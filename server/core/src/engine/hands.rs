@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     journal::Journal,
+    keys::Keys,
     locks::{Access, LockSet},
     pool::{Lane, Pool},
     sync::{Member, SyncGroup},
@@ -39,6 +40,7 @@ pub(super) struct Hands {
     books: Arc<Books>,
     calm: Arc<Calm>,
     sweeper: Sweeper,
+    keys: Arc<Keys>,
 }
 
 /// How an attempt at a mutation ended.
@@ -56,6 +58,7 @@ impl Hands {
         tree: Arc<Tree>,
         journal: Journal,
         sync: Option<SyncGroup>,
+        epoch: u64,
     ) -> Result<Self, StartError> {
         let books = Arc::new(Books {
             journal,
@@ -69,13 +72,16 @@ impl Hands {
             // What was made good may be as young as what it was recovered from.
             rustix::fs::syncfs(tree.staging().handle()).map_err(std::io::Error::from)?;
         }
+        // What an earlier owner, which may only be stopped, has prepared is taken away from it.
+        let tree = if tree.is_fenced() { Arc::new(tree.renew_staging()?) } else { tree };
+        let keys = Keys::open(Arc::clone(&tree), epoch, books.durable)?;
         let sweeper = Sweeper::new(Arc::clone(&tree))?;
         sweeper.recover()?;
         if let Err(errno) = tree.staging().spread() {
             tracing::debug!(cause = %errno, "staging is one directory");
         }
         let pool = Pool::growing("mutate", THREADS, MOST_THREADS)?;
-        Ok(Self { tree, pool, sync, books, calm: Arc::default(), sweeper })
+        Ok(Self { tree, pool, sync, books, calm: Arc::default(), sweeper, keys })
     }
 
     pub(super) fn tree(&self) -> &Arc<Tree> {
@@ -84,6 +90,10 @@ impl Hands {
 
     pub(super) fn books(&self) -> &Arc<Books> {
         &self.books
+    }
+
+    pub(super) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     pub(super) fn is_durable(&self) -> bool {
@@ -269,5 +279,12 @@ fn prepare(work: &mut Work, tree: &Tree) -> Result<(), Fault> {
 }
 
 fn apply(work: &mut Work, tree: &Tree) -> Result<(), Fault> {
+    if let Some(turn) = &mut work.turn {
+        turn.intend(&mut *work.mutation)?;
+    }
+    if tree.is_fenced() {
+        let path = work.mutation.claims().first().map(|claim| claim.path.clone());
+        tree.guard(&path.unwrap_or_default())?;
+    }
     work.mutation.apply(tree, &mut work.effects)
 }

@@ -52,7 +52,7 @@ impl Site {
         let root = tempfile::tempdir().unwrap();
         Tree::init(root.path()).unwrap();
         let tree = Arc::new(Tree::open(root.path()).unwrap());
-        let engine = Engine::start_on(tree, &root.path().join(".onewriter"), disk).unwrap();
+        let engine = Engine::start_on(tree, &root.path().join(".onewriter"), disk, 0).unwrap();
         Self { engine: Arc::new(engine), root }
     }
 

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     admission::Admitted,
     course::Course,
+    keys::Turn,
     leases::Token,
     locks::{LockGuard, Owner},
     policy::{Rights, Slot},
@@ -40,6 +41,8 @@ pub(super) struct Work {
     pub(super) slot: Option<Slot>,
     /// Where its course is written down.
     pub(super) course: Option<Arc<Course>>,
+    /// Its right to happen, where it came with a key.
+    pub(super) turn: Option<Turn>,
     books: Arc<Books>,
     directory: String,
     owner: Arc<Owner>,
@@ -62,6 +65,7 @@ impl Work {
             rights: caller.rights,
             slot: None,
             course: caller.course,
+            turn: None,
             books: Arc::clone(books),
             directory: caller.directory,
             owner: Arc::new(Owner { method: mutation.method(), ..caller.owner }),
@@ -79,6 +83,10 @@ impl Work {
     pub(super) fn close(mut self: Box<Self>, done: Result<(), Refusal>) -> Answer {
         let changes = std::mem::take(&mut self.effects.changes);
         self.record(&changes, done.as_ref().err().map(|refusal| &refusal.error));
+        // A look that found nothing to do is followed by the deed.
+        if let Some(turn) = self.turn.take_if(|_| done.is_ok() && !changes.is_empty()) {
+            turn.done(&changes);
+        }
         done.map(|()| changes)
     }
 

@@ -30,6 +30,7 @@ mod reader;
 mod schema;
 mod setting;
 mod store;
+pub mod succession;
 mod writer;
 
 #[cfg(test)]

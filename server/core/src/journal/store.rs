@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::JournalError;
 use super::schema::{self, Mode};
 
-const FILE: &str = "journal.sqlite";
+pub(super) const FILE: &str = "journal.sqlite";
 
 /// What SQLite adds to a database's name for the files beside it.
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -145,7 +145,7 @@ fn set_aside(path: &Path, damage: &rusqlite::Error) -> Result<(), JournalError> 
     moved(path, &aside)
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

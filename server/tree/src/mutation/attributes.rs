@@ -72,6 +72,7 @@ impl Mutation for SetAttributes {
         if kind == FileType::Symlink {
             return Err(Fault::Moved);
         }
+        tree.guard(&self.path)?;
         let mut changed = false;
         let done = self.set(&file, &stat, &mut changed);
         // Also where a later step failed: an owner may be changed, and then the mode refused.

@@ -141,6 +141,7 @@ fn make_one(
     mode: u32,
     effects: &mut Effects,
 ) -> Result<bool, Fault> {
+    tree.guard(path)?;
     match mkdirat(dir, name, Mode::from_raw_mode(mode)) {
         Ok(()) => {
             effects.record(path, Outcome::Created);

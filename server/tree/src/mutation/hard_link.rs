@@ -11,7 +11,7 @@ use super::{Access, Change, Claim, Deed, Effects, Mutation, Outcome, directory::
 use crate::{
     error::{Error, Reason},
     path::RelPath,
-    tree::{Fault, Last, Tree},
+    tree::{Dir, Fault, Last, Tree},
 };
 
 /// Makes `path` another name of `source`.
@@ -57,8 +57,9 @@ impl Mutation for HardLink {
             return refuse(&self.source, Reason::IsADirectory, why);
         }
         let (dir, name) = parent_or_make(tree, &self.path, self.parents, self.umask, effects)?;
+        tree.guard(&self.path)?;
         let outcome = match tree.look(&dir, name, &self.path)? {
-            None => match linkat(&from_dir, from, &dir, name, AtFlags::empty()) {
+            None => match self.link_new(tree, (&from_dir, from), (&dir, name)) {
                 Ok(()) => Outcome::Created,
                 // Somebody else made it just now.
                 Err(Errno::EXIST) => return Err(Fault::Moved),
@@ -91,6 +92,20 @@ impl Mutation for HardLink {
 }
 
 impl HardLink {
+    fn link_new(
+        &self,
+        tree: &Tree,
+        (from_dir, from): (&Dir<'_>, &[u8]),
+        (dir, name): (&Dir<'_>, &[u8]),
+    ) -> Result<(), Errno> {
+        if !tree.is_fenced() {
+            return linkat(from_dir, from, dir, name, AtFlags::empty());
+        }
+        tree.staging().place_link(dir.as_fd(), name, |staging, temporary| {
+            linkat(from_dir, from, staging, temporary, AtFlags::empty())
+        })
+    }
+
     fn failed(&self, tree: &Tree, errno: Errno) -> Fault {
         let what = match errno {
             Errno::NOENT => return tree.vanished(&self.path),

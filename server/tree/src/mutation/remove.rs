@@ -46,14 +46,20 @@ impl Mutation for Remove {
             found => found?,
         };
         let shown = self.path.for_syscall();
-        let removed = match tree.look(&dir, name, &self.path)? {
+        let found = tree.look(&dir, name, &self.path)?;
+        tree.guard(&self.path)?;
+        let removed = match found {
             None if self.allow_missing => {
                 effects.record(&self.path, Outcome::Absent);
                 return Ok(());
             }
             None => return Err(Error::new(Reason::NotFound, shown, "it does not exist").into()),
             Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {
-                unlinkat(&dir, name, AtFlags::empty())
+                // What a lost owner removes cannot get into a staging that is gone.
+                match tree.is_fenced() {
+                    true => remove_tree(tree, &dir, name),
+                    false => unlinkat(&dir, name, AtFlags::empty()),
+                }
             }
             Some(_) if self.recursive => remove_tree(tree, &dir, name),
             Some(_) if self.directory => unlinkat(&dir, name, AtFlags::REMOVEDIR),

@@ -57,6 +57,7 @@ impl Mutation for Rename {
         }
         let (to_dir, to) = parent_or_make(tree, &self.to, self.parents, self.umask, effects)?;
         let target = tree.look(&to_dir, to, &self.to)?;
+        tree.guard(&self.to)?;
         let outcome = match &target {
             Some(_) if self.must_create => {
                 return refuse(&self.to, Reason::Exists, "it exists already");

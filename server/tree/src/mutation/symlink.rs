@@ -49,7 +49,14 @@ impl Mutation for Symlink {
             Errno::NOENT => tree.vanished(&self.path),
             errno => Error::io(shown, "cannot make the symbolic link", errno).into(),
         };
-        match symlinkat(&self.target[..], &dir, name) {
+        tree.guard(&self.path)?;
+        let made = match tree.is_fenced() {
+            true => tree.staging().place_link(dir.as_fd(), name, |staging, temporary| {
+                symlinkat(&self.target[..], staging, temporary)
+            }),
+            false => symlinkat(&self.target[..], &dir, name),
+        };
+        match made {
             Ok(()) => {
                 effects.record(&self.path, Outcome::Created);
                 return effects.touched(&dir);
@@ -69,6 +76,7 @@ impl Mutation for Symlink {
             effects.record(&self.path, Outcome::Unchanged);
             return Ok(());
         }
+        tree.guard(&self.path)?;
         tree.staging()
             .replace_by_link(dir.as_fd(), name, |staging, temporary| {
                 symlinkat(&self.target[..], staging, temporary)

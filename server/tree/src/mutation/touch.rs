@@ -71,6 +71,7 @@ impl Mutation for Touch {
                 found => found?,
             },
         };
+        tree.guard(&self.path)?;
         let outcome = match tree.look(&dir, name, &self.path)? {
             Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
                 return Err(Fault::Moved);

@@ -7,6 +7,7 @@ mod canonical;
 mod consume;
 mod directory;
 mod faults;
+mod fence;
 mod links;
 mod publish;
 mod remove;

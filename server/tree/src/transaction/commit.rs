@@ -199,11 +199,13 @@ impl Mutation for Commit {
         let root = tree.dir(b"").map_err(of_all("cannot open the build root"))?;
         let dir = |name| self.upper.dir(name).map_err(of_all("cannot open what it changed"));
         let (upper, gone) = (dir("upper")?, dir("gone")?);
-        let mut stage = Stage::new(root.as_fd(), upper.as_fd(), gone.as_fd());
+        let mut stage = Stage::new(tree, root.as_fd(), upper.as_fd(), gone.as_fd());
         self.upper.hold();
         for (at, step) in steps.iter().enumerate() {
             let done = fault::point("commit.step").and_then(|()| stage.run(step));
             if let Err(errno) = done {
+                // It is on record, and not ours any more to take back.
+                tree.guard(step.path())?;
                 let failed = Error::io(step.path().for_syscall(), step.failing(), errno);
                 return Err(self.take_back(&mut stage, &steps[..=at], failed).into());
             }
@@ -213,6 +215,7 @@ impl Mutation for Commit {
             false => self.upper.discard_reusable(),
         });
         if let Err(errno) = mark {
+            tree.guard(&RelPath::ROOT)?;
             let failed = of_all("cannot mark the commit as done")(errno);
             return Err(self.take_back(&mut stage, &steps, failed).into());
         }

@@ -45,7 +45,7 @@ pub(crate) fn recover(tree: &Tree, intent: &[u8]) -> Result<Recovered, Error> {
     let root = tree.dir(b"").map_err(of_all("cannot open the build root"))?;
     let dir = |name| upper.dir(name).map_err(of_all("cannot open what a transaction left"));
     let (new, gone) = (dir("upper")?, dir("gone")?);
-    let mut stage = Stage::new(root.as_fd(), new.as_fd(), gone.as_fd());
+    let mut stage = Stage::new(tree, root.as_fd(), new.as_fd(), gone.as_fd());
     let mut steps = intent.steps.iter();
     let redone =
         steps.try_for_each(|step| fault::point("recover.step").and_then(|()| stage.run(step)));

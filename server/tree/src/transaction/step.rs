@@ -15,7 +15,7 @@ use super::{walk::Folder, xattr};
 use crate::{
     fault,
     path::RelPath,
-    tree::{chmod_handle, proc_path, rename_new},
+    tree::{Tree, chmod_handle, proc_path, rename_new},
 };
 
 /// What a step may change in place.
@@ -82,17 +82,24 @@ pub(super) struct Stage<'s> {
     tree: Folder<'s>,
     upper: Folder<'s>,
     gone: BorrowedFd<'s>,
+    owned: &'s Tree,
 }
 
 type At<'a> = (BorrowedFd<'a>, &'a [u8]);
 
 impl<'s> Stage<'s> {
-    pub(super) fn new(root: BorrowedFd<'s>, upper: BorrowedFd<'s>, gone: BorrowedFd<'s>) -> Self {
-        Self { tree: Folder::new(root), upper: Folder::new(upper), gone }
+    pub(super) fn new(
+        owned: &'s Tree,
+        root: BorrowedFd<'s>,
+        upper: BorrowedFd<'s>,
+        gone: BorrowedFd<'s>,
+    ) -> Self {
+        Self { tree: Folder::new(root), upper: Folder::new(upper), gone, owned }
     }
 
     /// Does the step, unless it is done.
     pub(super) fn run(&mut self, step: &Step) -> Result<(), Errno> {
+        check(self.owned)?;
         match step {
             Step::Create { path, inode } => self.create(path, *inode),
             Step::Replace { path, inode, old, slot } => self.replace(path, *inode, *old, *slot),
@@ -110,6 +117,7 @@ impl<'s> Stage<'s> {
 
     /// Takes the step back, unless it is not done.
     pub(super) fn undo(&mut self, step: &Step) -> Result<(), Errno> {
+        check(self.owned)?;
         match step {
             Step::Create { path, inode } => {
                 let (upper, tree) = (self.upper.of(path)?, self.tree.of(path)?);
@@ -169,6 +177,7 @@ impl<'s> Stage<'s> {
         if rename_over(upper, tree, gone)? {
             return Ok(());
         }
+        check(self.owned)?;
         match rename_new(tree, gone) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno),
@@ -275,6 +284,11 @@ impl<'s> Stage<'s> {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// `ESTALE` where the tree is not ours any more: a successor makes good what is on record.
+fn check(owned: &Tree) -> Result<(), Errno> {
+    if owned.is_ours() { Ok(()) } else { Err(Errno::STALE) }
 }
 
 /// Sets the modification time of exactly what `file` refers to, which may be an `O_PATH` handle.

@@ -170,7 +170,7 @@ async fn tokens_of_an_earlier_daemon_are_stale_and_new_ones_greater() {
     let Site { engine, root } = site;
     drop(engine);
     let tree = Arc::new(Tree::open(root.path()).unwrap());
-    let engine = Engine::start_on(tree, &root.path().join(".onewriter"), None).unwrap();
+    let engine = Engine::start_on(tree, &root.path().join(".onewriter"), None, 0).unwrap();
     let site = Site { engine: Arc::new(engine), root };
     let done = site.run_under(&[token], mkdir("d")).await;
     assert_eq!(refused(done).reason, Reason::StaleLease);
@@ -185,7 +185,7 @@ async fn tokens_grow_even_where_the_clock_went_back() {
     let Site { engine, root } = site;
     drop(engine);
     let tree = Arc::new(Tree::open(root.path()).unwrap());
-    let engine = Engine::start_on(tree, &root.path().join(".onewriter"), None).unwrap();
+    let engine = Engine::start_on(tree, &root.path().join(".onewriter"), None, 0).unwrap();
     let site = Site { engine: Arc::new(engine), root };
     assert!(site.lease(path("d"), Exclusive).await.token() > ahead as u64);
 }
@@ -307,7 +307,7 @@ async fn what_ran_is_remembered_by_the_next_daemon() {
     let Site { engine, root } = site;
     drop(engine);
     let tree = Arc::new(Tree::open(root.path()).unwrap());
-    let engine = Engine::start_on(tree, &root.path().join(".onewriter"), None).unwrap();
+    let engine = Engine::start_on(tree, &root.path().join(".onewriter"), None, 0).unwrap();
     let site = Site { engine: Arc::new(engine), root };
     for build in ["", "b"] {
         told(site.once(build, "key").await);

@@ -20,6 +20,7 @@ use super::{Change, Claim, Deed, Effects, Mutation, Outcome, directory::parent_o
 use crate::{
     content,
     error::{Error, Reason},
+    fault,
     path::RelPath,
     staging::Staged,
     tree::{Fault, Last, Tree},
@@ -151,10 +152,15 @@ impl Mutation for Publish {
     fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
         let (content, mut put) = match self.plan.take() {
             None => return Err(Fault::Moved),
-            Some(Plan::Leave(file, stat)) => return self.leave(tree, &file, &stat, effects),
+            Some(Plan::Leave(file, stat)) => {
+                tree.guard(&self.path)?;
+                return self.leave(tree, &file, &stat, effects);
+            }
             Some(Plan::Place(content, put)) => (content, put),
         };
         let (dir, name) = parent_or_make(tree, &self.path, self.parents, self.umask, effects)?;
+        tree.guard(&self.path)?;
+        fault::point("publish.place").map_err(self.io("cannot put the new file in its place"))?;
         let copied = matches!(content, Content::Copy(_));
         let placed = match content {
             Content::Copy(mut copy) => {
@@ -192,6 +198,9 @@ impl Publish {
 
     /// What to make of a step that failed to put the file in its place.
     fn not_placed(&mut self, tree: &Tree, step: Step, copied: bool) -> Fault {
+        if let Err(lost) = tree.guard(&self.path) {
+            return lost.into();
+        }
         match step {
             Step::Fault(fault) => fault,
             Step::Errno(Errno::EXIST) if self.must_create => {
@@ -284,6 +293,10 @@ impl Publish {
         if self.copy || !self.source.is_consumed() || source.st_nlink != 1 {
             return Ok(false);
         }
+        // Where the tree may be lost to another owner, what is placed waits in staging first.
+        if tree.is_fenced() && !matches!(self.source, Source::Staged(_)) {
+            return Ok(false);
+        }
         let state = fstat(tree.state()).map_err(self.io("cannot look at the build root"))?;
         Ok(state.st_dev == source.st_dev)
     }
@@ -292,6 +305,7 @@ impl Publish {
     /// very directory; else, or where the filesystem has no such thing, one in staging.
     fn new_file(&self, tree: &Tree, replaces: bool) -> Result<Staged, Fault> {
         if !replaces
+            && !tree.is_fenced()
             && let Ok((dir, _)) = tree.parent(&self.path)
             && let Ok(staged) = tree.staging().nameless(&dir)
         {
