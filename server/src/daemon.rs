@@ -174,8 +174,7 @@ pub(crate) async fn run_with(
     let meters = figures.as_ref().map(metrics::Endpoint::meters);
     let gate = Gate::new(config.policy()?, reload::tokens(&config)?);
     let backing = backing(&config, &tree)?;
-    let spans = config.collector.as_ref().map(Spans::to).transpose();
-    let spans = spans.map_err(DaemonError::Collector)?;
+    let spans = spans(&config)?;
     let others = metrics::Others { spans: spans.clone(), store: backing.external() };
     let network = tcp::listen(config.network.as_ref(), &tree).await?;
     let reloads = reload::at_each_hangup(&config, &gate);
@@ -244,8 +243,13 @@ pub(crate) async fn run_with(
     Ok(())
 }
 
+/// Who is told of requests, if anybody is.
+pub(crate) fn spans(config: &Config) -> Result<Option<Arc<Spans>>, DaemonError> {
+    config.collector.as_ref().map(Spans::to).transpose().map_err(DaemonError::Collector)
+}
+
 /// Who keeps content. An external store is asked who it is, and not waited for.
-fn backing(config: &Config, tree: &Arc<Tree>) -> Result<Backing, TlsError> {
+pub(crate) fn backing(config: &Config, tree: &Arc<Tree>) -> Result<Backing, TlsError> {
     Ok(match &config.store {
         None => Backing::Own(OwnStore::new(Arc::clone(tree), config.cas_size)),
         Some(settings) => {

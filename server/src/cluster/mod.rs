@@ -53,6 +53,7 @@ use crate::{
     manager,
     metrics::Meters,
     reload, services,
+    spans::Spans,
 };
 
 /// The most that one question to etcd may take, whatever the lease's life.
@@ -120,13 +121,20 @@ pub(crate) async fn run(
     let member = Member {
         desk: Desk::closed(services::health(&lifecycle), WAITS),
         meters: config.metrics.is_some().then(Arc::<Meters>::default),
+        spans: daemon::spans(&config)?,
         config,
         membership,
         lifecycle,
         tree,
         engine: Mutex::default(),
     };
-    let host = Host::new(&member.desk, &member.lifecycle, &gate, member.meters.clone());
+    let host = Host::new(
+        &member.desk,
+        &member.lifecycle,
+        &gate,
+        member.meters.clone(),
+        member.spans.clone(),
+    );
     let mut listening = JoinSet::new();
     for socket in sockets {
         let host = host.clone();
@@ -163,6 +171,7 @@ pub(super) struct Member {
     desk: Arc<Desk>,
     lifecycle: Arc<Lifecycle>,
     meters: Option<Arc<Meters>>,
+    spans: Option<Arc<Spans>>,
     tree: Tree,
     /// What works for the root, as long as this daemon owns it.
     engine: Mutex<Weak<Engine>>,
@@ -236,12 +245,16 @@ impl Member {
 
     /// Lets what is under way end, and the root go.
     async fn end(self, tenure: Option<Tenure>) {
+        let spans = self.spans.clone();
         match tenure {
             Some(tenure) => tenure.end(&self.lifecycle, self.config.drain_timeout).await,
             None => {
                 let _ = timeout(GOODBYE, self.lifecycle.close()).await;
                 self.lifecycle.end();
             }
+        }
+        if let Some(spans) = spans {
+            spans.flush(GOODBYE).await;
         }
     }
 }

@@ -16,7 +16,8 @@ use crate::{
     launch::AnyError,
     lifecycle::Lifecycle,
     listener::{Host, SOCKET, unix},
-    metrics, services,
+    metrics::{self, Others},
+    services,
 };
 
 /// All that an owner has.
@@ -50,11 +51,13 @@ impl Tenure {
         });
         let (engine, right) = taken.await??;
         let engine = Arc::new(engine);
-        let content = Content::new(Arc::clone(engine.tree()), member.config.cas_size);
+        let backing = daemon::backing(&member.config, engine.tree())?;
+        let others = Others { spans: member.spans.clone(), store: backing.external() };
+        let content = Content::new(Arc::clone(engine.tree()), backing);
         let routes = services::routes(&engine, &member.lifecycle, &content);
         let mut tenure = Self { engine, right, term, beside: Vec::new() };
         tenure.serve_this_machine(member, host);
-        tenure.serve_figures(member).await;
+        tenure.serve_figures(member, others).await;
         member.owns(&tenure.engine);
         member.desk.serve(routes, Arc::clone(&tenure.right) as _);
         Ok(tenure)
@@ -75,12 +78,12 @@ impl Tenure {
         }
     }
 
-    async fn serve_figures(&mut self, member: &Member) {
+    async fn serve_figures(&mut self, member: &Member, others: Others) {
         let (Some(address), Some(meters)) = (&member.config.metrics, &member.meters) else {
             return;
         };
         match metrics::Endpoint::with_meters(address, Arc::clone(meters)).await {
-            Ok(figures) => self.beside.push(figures.serve(&self.engine, &member.lifecycle)),
+            Ok(figures) => self.beside.push(figures.serve(&self.engine, &member.lifecycle, others)),
             Err(error) => tracing::error!(cause = %error, address, "figures cannot be served"),
         }
     }
