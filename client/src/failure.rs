@@ -69,7 +69,13 @@ impl Failure {
             Self::Refused { reason: Some(Reason::LockTimeout | Reason::WaitTimeout), .. }
             | Self::TimedOut(_) => 5,
             Self::Refused {
-                reason: Some(Reason::VersionMismatch | Reason::Draining | Reason::AskAgain | Reason::NotOwner),
+                reason:
+                    Some(
+                        Reason::VersionMismatch
+                        | Reason::Draining
+                        | Reason::AskAgain
+                        | Reason::NotOwner,
+                    ),
                 ..
             }
             | Self::Unreachable(_)

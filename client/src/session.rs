@@ -405,8 +405,9 @@ fn reconnect(
         CallError::Status(status)
             if is(status, Reason::Draining) || is(status, Reason::AskAgain) =>
         {
-        CallError::Status(status) if is_draining(status) => (false, false),
-        CallError::Status(status) if says(status, Reason::NotOwner) => {
+            (false, false)
+        }
+        CallError::Status(status) if is(status, Reason::NotOwner) => {
             // Where nobody is named, there will be somebody in a moment.
             let owner = status.info.as_ref().and_then(|info| info.metadata.get("owner"));
             remote.follow(owner.map(String::as_str));
@@ -438,11 +439,6 @@ fn reconnect(
 
 /// Whether this is why.
 pub(crate) fn is(status: &Status, reason: Reason) -> bool {
-fn is_draining(status: &Status) -> bool {
-    says(status, Reason::Draining)
-}
-
-fn says(status: &Status, reason: Reason) -> bool {
     status.info.as_ref().is_some_and(|info| info.reason == reason.as_str())
 }
 
