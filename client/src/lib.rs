@@ -16,6 +16,7 @@ mod place;
 pub mod process;
 mod recipe;
 mod remote;
+mod repeat;
 mod requests;
 mod reruns;
 mod session;

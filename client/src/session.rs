@@ -10,19 +10,19 @@ use onewriter_proto::{
     traceparent::{TRACEPARENT_KEY, TraceParent},
     v1::{
         BatchRequest, Context, HardLinkRequest, MakeDirectoriesRequest, Mutation, MutationResponse,
-        Publication, PublishLocalRequest, PublishStagedRequest, RemoveRequest, RenameRequest,
+        PublishLocalRequest, PublishStagedRequest, RemoveRequest, RenameRequest,
         SetAttributesRequest, SymlinkRequest, TouchRequest, mutation::Kind,
     },
 };
 use onewriter_tree::{Reason, path::STATE_DIR};
 use prost::Message;
-use rustix::rand::GetRandomFlags;
 
 use crate::{
     context::is_inside_transaction,
     failure::{Failure, with_sources},
     place::Place,
     remote::{NoConnection, Remote},
+    repeat::{Repeat, repeatable},
     start,
     wire::{Call, CallError, CallOptions, Connection, Line, Socket, Status},
 };
@@ -99,15 +99,6 @@ impl std::fmt::Debug for Session<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("server", &self.server).finish_non_exhaustive()
     }
-}
-
-/// Whether a request may be made again when it is not known what became of the first one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// Doing it twice is doing it once.
-    Safe,
-    /// Only if it is certain that it was not begun.
-    Never,
 }
 
 impl<'a> Session<'a> {
@@ -502,66 +493,6 @@ impl Session<'_> {
         let request = BatchRequest { context: Some(context), mutations };
         self.unary(&[MUTATIONS, "Batch"].concat(), &request, repeat)
     }
-}
-
-impl Server {
-    /// What a request carries so that it happens once, however often it is brought; empty where that
-    /// makes no difference, or the daemon is on this machine and cannot be lost from sight.
-    pub(crate) fn key(&self, kind: &Kind) -> Vec<u8> {
-        match self {
-            Self::Remote(remote) if needs_key(kind, remote.is_cluster()) => key(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Whether each of these has to be a request of its own, with a key of its own.
-    pub(crate) fn takes_one_by_one(&self, kinds: &[Kind]) -> bool {
-        let Self::Remote(remote) = self else { return false };
-        kinds.iter().any(|kind| needs_key(kind, remote.is_cluster()))
-    }
-
-    /// The same of content that is sent to a place.
-    pub(crate) fn key_to(&self, to: &Publication) -> Vec<u8> {
-        match self {
-            Self::Remote(remote) if remote.is_cluster() || to.must_create => key(),
-            _ => Vec::new(),
-        }
-    }
-}
-
-/// Where one owner follows another, a mutation that comes again may come after others' of the same path,
-/// and would undo them.
-fn needs_key(kind: &Kind, may_come_late: bool) -> bool {
-    match kind {
-        Kind::MakeDirectories(make) => make.must_create,
-        Kind::SetAttributes(_) | Kind::Touch(_) => false,
-        kind => may_come_late || repeatable(kind) == Repeat::Never,
-    }
-}
-
-/// 16 random bytes. Where the system has none (it always has), there is no key, and nothing is repeated.
-fn key() -> Vec<u8> {
-    let mut key = [0; 16];
-    match rustix::rand::getrandom(&mut key, GetRandomFlags::empty()) {
-        Ok(16) => key.to_vec(),
-        _ => Vec::new(),
-    }
-}
-
-/// What can be done twice without a difference, and what would fail or do harm the second time.
-fn repeatable(kind: &Kind) -> Repeat {
-    let once_only = match kind {
-        Kind::MakeDirectories(make) => make.must_create,
-        Kind::PublishLocal(publish) => {
-            publish.consume || publish.to.as_ref().is_some_and(|to| to.must_create)
-        }
-        Kind::Symlink(link) => !link.replace,
-        Kind::HardLink(link) => !link.replace,
-        Kind::Remove(remove) => !remove.allow_missing,
-        Kind::SetAttributes(_) | Kind::Touch(_) => false,
-        Kind::PublishStaged(_) | Kind::Rename(_) => true,
-    };
-    if once_only { Repeat::Never } else { Repeat::Safe }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Cluster, go_on};
+use super::Cluster;
 use crate::support::{ONEWRITERD, until};
 
 #[test]
@@ -131,5 +131,4 @@ fn a_daemon_waits_for_an_etcd_that_is_down_or_does_not_answer() {
         cluster.members.borrow()[member].way.heal();
         cluster.run("mkdir d/e").ok();
     }
-    go_on(cluster.process(member));
 }

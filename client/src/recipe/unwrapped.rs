@@ -8,7 +8,8 @@ use super::{choice::Chosen, real_shells, words::Words};
 use crate::{
     failure::Failure,
     process::{Command, Ending, StartError},
-    session::{Repeat, Server},
+    repeat::Repeat,
+    session::Server,
     verbs::run::cannot_execute,
 };
 

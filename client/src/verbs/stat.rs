@@ -13,7 +13,8 @@ use crate::{
     context::Context,
     failure::Failure,
     output::{path_fields, shown},
-    session::{Repeat, Server},
+    repeat::Repeat,
+    session::Server,
 };
 
 pub(super) const VERB: Verb = Verb {

@@ -15,7 +15,7 @@ use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
-    session::Repeat,
+    repeat::Repeat,
 };
 
 pub(super) const VERB: Verb = Verb {
