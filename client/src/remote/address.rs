@@ -41,19 +41,13 @@ impl Address {
                  (127.0.0.1, [::1], localhost)"
             )));
         }
-        Ok(Some(address))
+        Ok(Some(Self { host: host.to_owned(), port, tls }))
     }
 
     /// Where etcd listens, as `HOST:PORT`; it is spoken to in clear text.
     pub(super) fn of_etcd(text: &str) -> Option<Self> {
-        let (host, port) = split(text)?;
-        let port = port.parse().ok().filter(|port| *port != 0)?;
+        let (host, port) = address::host_and_port(text).ok()?;
         Some(Self { host: host.to_owned(), port, tls: false })
-    }
-
-    fn is_loopback(&self) -> bool {
-        self.host == "localhost"
-            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     /// As HTTP has it.

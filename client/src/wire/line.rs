@@ -94,6 +94,7 @@ impl Transport for Line {
         match self {
             Self::Plain(socket) => socket.takes_files(),
             Self::Tls(tls) => tls.takes_files(),
+            Self::Watched(watched) => watched.line.takes_files(),
         }
     }
 
@@ -101,6 +102,7 @@ impl Transport for Line {
         match self {
             Self::Plain(socket) => socket.send_file(file, at, count),
             Self::Tls(tls) => tls.send_file(file, at, count),
+            Self::Watched(watched) => watched.line.send_file(file, at, count),
         }
     }
 

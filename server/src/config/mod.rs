@@ -26,6 +26,9 @@ use clap::{Parser, Subcommand};
 use onewriter_core::Durability;
 use onewriter_tree::path::STATE_DIR;
 
+pub(crate) use self::{
+    cluster::Cluster, network::Network, otlp::Collector, server_at::ServerAt, store::StoreSettings,
+};
 pub use self::{
     error::ConfigError,
     otlp::OtlpUrl,
@@ -33,9 +36,6 @@ pub use self::{
     settings::{LogFormat, Settings},
     size::Size,
     store_url::StoreUrl,
-};
-pub(crate) use self::{
-    network::Network, otlp::Collector, server_at::ServerAt, store::StoreSettings,
 };
 use crate::certs::Certs;
 
