@@ -10,16 +10,16 @@ use super::*;
 
 #[test]
 fn over_links_that_lose_and_come_and_go_commands_happen_once() {
-    let Some(farm) = Farm::new(&[Link::Lossy(4), Link::Lossy(4)]) else { return };
+    let Some(farm) = Farm::new(&[Link::Lossy(3), Link::Lossy(3)]) else { return };
     farm.root.write("log", "");
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(SeqCst) {
                 farm.hosts.cut(0);
-                thread::sleep(Duration::from_millis(30));
+                thread::sleep(Duration::from_millis(20));
                 farm.hosts.heal(0);
-                thread::sleep(Duration::from_millis(150));
+                thread::sleep(Duration::from_millis(400));
             }
         });
         let workers = [0, 1].map(|worker| {
