@@ -21,7 +21,7 @@ use crate::{
     context::is_inside_transaction,
     failure::{Failure, with_sources},
     place::Place,
-    remote::{NoConnection, Remote},
+    remote::{self, NoConnection, Remote},
     repeat::{Repeat, repeatable},
     start,
     wire::{Call, CallError, CallOptions, Connection, Line, Socket, Status},
@@ -411,7 +411,8 @@ fn reconnect(
         _ => return Err(error.into()),
     };
     let factor = 1 << attempts.min(16);
-    let mut pause = (BACK_OFF.0 * factor).min(BACK_OFF.1);
+    let most = if remote.is_cluster() { remote::PAUSE.1 } else { BACK_OFF.1 };
+    let mut pause = (BACK_OFF.0 * factor).min(most);
     loop {
         if !is_lost || attempts > 0 {
             std::thread::sleep(pause);
@@ -423,7 +424,7 @@ fn reconnect(
             Err(NoConnection::Refused(failure)) => return Err(failure),
             Err(NoConnection::Absent(_)) => {}
         }
-        pause = (pause * 2).min(BACK_OFF.1);
+        pause = (pause * 2).min(most);
     }
     Err(error.into())
 }

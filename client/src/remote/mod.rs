@@ -26,7 +26,8 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// The pauses before an owner is looked for again: the first, and the longest of those that follow.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+pub(crate) const PAUSE: (Duration, Duration) =
+    (Duration::from_millis(50), Duration::from_millis(500));
 
 /// How long a server that was not heard before may take to say that it refuses the client.
 const WELCOME: Duration = Duration::from_secs(1);
