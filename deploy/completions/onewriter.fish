@@ -362,7 +362,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand once" -s h -l help -
 complete -c onewriter -n "__fish_onewriter_using_subcommand once" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand wait" -s f -l from -d 'Wait for a change after this record' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand wait" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand wait" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand wait" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand wait" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand wait" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand wait" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -379,7 +379,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand wait" -s V -l versio
 complete -c onewriter -n "__fish_onewriter_using_subcommand watch" -s f -l from -d 'Begin after this record; 0: with the first one' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand watch" -s n -l count -d 'End after N records' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand watch" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand watch" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand watch" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand watch" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand watch" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand watch" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r
@@ -438,7 +438,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand status" -l json -d '
 complete -c onewriter -n "__fish_onewriter_using_subcommand status" -s h -l help -d 'Print help'
 complete -c onewriter -n "__fish_onewriter_using_subcommand status" -s V -l version -d 'Print version'
 complete -c onewriter -n "__fish_onewriter_using_subcommand workers" -l root -d 'The build root, instead of the nearest parent with a .onewriter [env: ONEWRITER_ROOT]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand workers" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock [env: ONEWRITER_SERVER]' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand workers" -l server -d 'The daemon\'s address, as in https://HOST:PORT or unix:/path/to/daemon.sock; etcd://HOST:PORT/NAME is whichever owns that root of a cluster [env: ONEWRITER_SERVER]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand workers" -l tls-ca -d 'Trust servers whose certificate one in FILE has signed (PEM) [default: those that the system trusts] [env: ONEWRITER_TLS_CA]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand workers" -l tls-cert -d 'The client\'s certificate for https:// (PEM) [env: ONEWRITER_TLS_CERT]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand workers" -l tls-key -d 'The key of --tls-cert (PEM) [env: ONEWRITER_TLS_KEY]' -r

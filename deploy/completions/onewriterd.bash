@@ -35,8 +35,7 @@ _onewriterd() {
 
     case "${cmd}" in
         onewriterd)
-            opts="-h -V --root --durability --idle-timeout --state --drain-timeout --cas-size --cas --cas-tls-ca --cas-tls-cert --cas-tls-key --cas-token-file --cas-timeout --metrics --otlp --otlp-tls-ca --log-format --listen --tls-cert --tls-key --tls-client-ca --tokens --insecure-loopback --allow --max-connections --handshake-timeout --keep-alive --idle-connection --config --check-config --detach --replace --detached --help --version certs help"
-            opts="-h -V --root --durability --idle-timeout --state --drain-timeout --cas-size --metrics --log-format --listen --tls-cert --tls-key --tls-client-ca --tokens --insecure-loopback --allow --max-connections --handshake-timeout --keep-alive --idle-connection --cluster --name --advertise --cluster-ttl --config --check-config --detach --replace --detached --help --version certs help"
+            opts="-h -V --root --durability --idle-timeout --state --drain-timeout --cas-size --cas --cas-tls-ca --cas-tls-cert --cas-tls-key --cas-token-file --cas-timeout --metrics --otlp --otlp-tls-ca --log-format --listen --tls-cert --tls-key --tls-client-ca --tokens --insecure-loopback --allow --max-connections --handshake-timeout --keep-alive --idle-connection --cluster --name --advertise --cluster-ttl --config --check-config --detach --replace --detached --help --version certs help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,7 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_onewriterd_global_optspecs
-    string join \n root= durability= idle-timeout= state= drain-timeout= cas-size= cas= cas-tls-ca= cas-tls-cert= cas-tls-key= cas-token-file= cas-timeout= metrics= otlp= otlp-tls-ca= log-format= listen= tls-cert= tls-key= tls-client-ca= tokens= insecure-loopback allow= max-connections= handshake-timeout= keep-alive= idle-connection= config= check-config detach replace detached h/help V/version
-    string join \n root= durability= idle-timeout= state= drain-timeout= cas-size= metrics= log-format= listen= tls-cert= tls-key= tls-client-ca= tokens= insecure-loopback allow= max-connections= handshake-timeout= keep-alive= idle-connection= cluster= name= advertise= cluster-ttl= config= check-config detach replace detached h/help V/version
+    string join \n root= durability= idle-timeout= state= drain-timeout= cas-size= cas= cas-tls-ca= cas-tls-cert= cas-tls-key= cas-token-file= cas-timeout= metrics= otlp= otlp-tls-ca= log-format= listen= tls-cert= tls-key= tls-client-ca= tokens= insecure-loopback allow= max-connections= handshake-timeout= keep-alive= idle-connection= cluster= name= advertise= cluster-ttl= config= check-config detach replace detached h/help V/version
 end
 
 function __fish_onewriterd_needs_command

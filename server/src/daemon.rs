@@ -158,11 +158,11 @@ pub(crate) async fn run_with(
     let root = tree.path().to_owned();
     let state = root.join(STATE_DIR);
     let taken = if config.replace { handover::take(&tree).await? } else { None };
-    check_alone(&tree)?;
+    check_alone(&tree).map_err(|error| *error)?;
     let owned = own(&tree, taken.is_some())
         .await
         .map_err(|source| DaemonError::Ownership { root: root.clone(), source })?;
-    check_alone(&tree)?;
+    check_alone(&tree).map_err(|error| *error)?;
     let journal = config.state.as_deref().unwrap_or(&state);
     let engine = Engine::start(Arc::clone(&tree), journal, config.durability)
         .map_err(|source| DaemonError::Start { root: root.clone(), source })?;
@@ -174,7 +174,7 @@ pub(crate) async fn run_with(
     let meters = figures.as_ref().map(metrics::Endpoint::meters);
     let gate = Gate::new(config.policy()?, reload::tokens(&config)?);
     let backing = backing(&config, &tree)?;
-    let spans = spans(&config)?;
+    let spans = spans(&config).map_err(DaemonError::Collector)?;
     let others = metrics::Others { spans: spans.clone(), store: backing.external() };
     let network = tcp::listen(config.network.as_ref(), &tree).await?;
     let reloads = reload::at_each_hangup(&config, &gate);
@@ -244,8 +244,8 @@ pub(crate) async fn run_with(
 }
 
 /// Who is told of requests, if anybody is.
-pub(crate) fn spans(config: &Config) -> Result<Option<Arc<Spans>>, DaemonError> {
-    config.collector.as_ref().map(Spans::to).transpose().map_err(DaemonError::Collector)
+pub(crate) fn spans(config: &Config) -> Result<Option<Arc<Spans>>, TlsError> {
+    config.collector.as_ref().map(Spans::to).transpose()
 }
 
 /// Who keeps content. An external store is asked who it is, and not waited for.
@@ -262,13 +262,13 @@ pub(crate) fn backing(config: &Config, tree: &Arc<Tree>) -> Result<Backing, TlsE
 
 /// Refuses a root that a cluster decides about. Asked before the root is taken, too: daemons of the
 /// cluster keep it from being taken.
-fn check_alone(tree: &Tree) -> Result<(), DaemonError> {
+fn check_alone(tree: &Tree) -> Result<(), Box<DaemonError>> {
     let root = tree.path().to_owned();
-    match cluster::name_of(tree).map_err(OwnershipError::Io) {
-        Ok(None) => Ok(()),
-        Ok(Some(name)) => Err(DaemonError::Clustered { root, name }),
-        Err(source) => Err(DaemonError::Ownership { root, source }),
-    }
+    Err(Box::new(match cluster::name_of(tree).map_err(OwnershipError::Io) {
+        Ok(None) => return Ok(()),
+        Ok(Some(name)) => DaemonError::Clustered { root, name },
+        Err(source) => DaemonError::Ownership { root, source },
+    }))
 }
 
 /// Takes the root. After a hand-over its last owner may be a moment away from its end.

@@ -121,7 +121,7 @@ pub(crate) async fn run(
     let member = Member {
         desk: Desk::closed(services::health(&lifecycle), WAITS),
         meters: config.metrics.is_some().then(Arc::<Meters>::default),
-        spans: daemon::spans(&config)?,
+        spans: daemon::spans(&config).map_err(DaemonError::Collector)?,
         config,
         membership,
         lifecycle,
