@@ -68,7 +68,8 @@ pub(super) async fn known(
     }
     let (here, rights) = (Arc::clone(content), caller.rights.clone());
     let staged = blocking(move || here.obtain(&wanted, rights.as_deref())).await;
-    let Some(staged) = staged.map_err(|e| status(failed(&path, &e)))? else { return Ok(None) };
+    let lost = |error| status(engine.tree().or_lost(failed(&path, &error)));
+    let Some(staged) = staged.map_err(lost)? else { return Ok(None) };
     let publish: Publish = publication(Source::Staged(staged))?;
     let changes = engine.run(caller.clone(), Box::new(publish)).await.map_err(status)?;
     Ok(Some(done(content, wanted, changes)))

@@ -97,7 +97,10 @@ async fn receive(
     digest: Option<blake3::Hash>,
     caller: &Caller,
 ) -> Result<Staged, Status> {
-    let fail = |errno| status(Error::io(path, "cannot write its content into staging", errno));
+    let fail = |errno| {
+        let error = Error::io(path, "cannot write its content into staging", errno);
+        status(engine.tree().or_lost(error))
+    };
     let staged = engine.tree().staging().create_own().map_err(fail)?;
     let mut inflow = Inflow::new(&staged, digest.is_some()).map_err(fail)?;
     let mut usage = caller.rights.as_ref().map(Rights::usage);
