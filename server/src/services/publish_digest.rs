@@ -67,7 +67,8 @@ pub(super) async fn known(
         }
     }
     let staged = content.obtain(wanted, caller.rights.clone(), caller.deadline).await;
-    let Some(staged) = staged.map_err(|e| status(failed(&path, e)))? else { return Ok(None) };
+    let lost = |error| status(engine.tree().or_lost(failed(&path, error)));
+    let Some(staged) = staged.map_err(lost)? else { return Ok(None) };
     put(engine, content, caller.clone(), (to, umask), staged, wanted).await.map(Some)
 }
 

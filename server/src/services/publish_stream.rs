@@ -98,7 +98,10 @@ async fn receive(
     wanted: Option<Wanted>,
     caller: &Caller,
 ) -> Result<Staged, Status> {
-    let fail = |errno| status(Error::io(path, "cannot write its content into staging", errno));
+    let fail = |errno| {
+        let error = Error::io(path, "cannot write its content into staging", errno);
+        status(engine.tree().or_lost(error))
+    };
     let staged = engine.tree().staging().create_own().map_err(fail)?;
     let mut inflow = Inflow::new(&staged, wanted.map(|wanted| wanted.function)).map_err(fail)?;
     let mut usage = caller.rights.as_ref().map(Rights::usage);

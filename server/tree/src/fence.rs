@@ -73,6 +73,15 @@ impl Tree {
         Err(Error::new(Reason::NotOwner, path.for_syscall(), why))
     }
 
+    /// `error`; or, where somebody else owns the tree by now, that: what failed then, as for want of a staging
+    /// directory, is nothing that its caller could mend.
+    pub fn or_lost(&self, error: Error) -> Error {
+        match self.guard(&RelPath::ROOT) {
+            Ok(()) => error,
+            Err(lost) => Error { path: error.path, index: error.index, ..lost },
+        }
+    }
+
     /// The tree with an empty staging directory. The old one is deleted, and all that was in it: whoever
     /// still has it open can move nothing from there into the tree, nor from the tree to there.
     ///

@@ -247,7 +247,8 @@ impl Hands {
             Fault::Failed(error) => error,
             Fault::Moved => onewriter_tree::mutation::symlink_race(&mut *work.mutation),
         });
-        let answer = work.close(done.map_err(Refusal::from));
+        let done = done.map_err(|error| Refusal::from(self.tree.or_lost(error)));
+        let answer = work.close(done);
         self.sweeper.sweep();
         Step::Over(answer)
     }

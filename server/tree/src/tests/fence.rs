@@ -130,6 +130,14 @@ fn who_does_not_own_the_root_changes_nothing() {
     }
 }
 
+#[test]
+fn what_fails_since_the_root_is_lost_says_so() {
+    let error = || Error::new(Reason::NotFound, b"d/file", "no staging");
+    assert_eq!(owned(EVER).tree.or_lost(error()).reason, Reason::NotFound);
+    let lost = owned(0).tree.or_lost(error());
+    assert_eq!((lost.reason, &*lost.path), (Reason::NotOwner, &b"d/file"[..]));
+}
+
 /// Makes a mutation for a root.
 type Make = fn(&Root) -> Box<dyn Mutation>;
 
