@@ -96,14 +96,19 @@ impl Tree {
     }
 
     /// An absolute path, relative to the root; `None` if it lies outside. Empty for the root.
-    /// Symbolic links outside of the root are seen through; what does not exist stays as spelled.
+    /// Symbolic links outside of the root are seen through; what does not exist stays as spelled, with a
+    /// slash at its end where it asks for a directory.
     pub fn below_root(&self, absolute: &[u8]) -> Option<Vec<u8>> {
         self.below_root_as_spelled(absolute).or_else(|| {
+            let asks_for_directory = absolute.ends_with(b"/") || absolute.ends_with(b"/.");
             let absolute = Path::new(OsStr::from_bytes(absolute));
             let mut above = absolute.ancestors();
             let (known, real) = above.find_map(|a| Some((a, std::fs::canonicalize(a).ok()?)))?;
             let rest = absolute.strip_prefix(known).ok()?;
-            let real = if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+            let mut real = if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+            if asks_for_directory {
+                real.push(""); // A path's own parts do not tell.
+            }
             self.below_root_as_spelled(&real.into_os_string().into_vec())
         })
     }

@@ -152,6 +152,11 @@ fn what_must_be_a_directory_is_one() {
         let error = root.tree.canonicalize(&rel(name), Last::Follow).unwrap_err();
         assert_eq!((error.reason, error.component), (Reason::NotFound, Some(name.into())));
     }
+    for (name, says) in [("round", "dir/../file/."), ("round-again", "dir/../file/")] {
+        root.link(root.path(says), name);
+        let error = root.tree.canonicalize(&rel(name), Last::Follow).unwrap_err();
+        assert_eq!(error.reason, Reason::NotFound, "{name}");
+    }
     root.link("./dir/././", "dotted");
     assert_eq!(root.tree.canonicalize(&rel("dotted/x"), Last::Follow).unwrap(), rel("dir/x"));
 }
