@@ -158,7 +158,6 @@ pub(crate) async fn run_with(
     let root = tree.path().to_owned();
     let state = root.join(STATE_DIR);
     let taken = if config.replace { handover::take(&tree).await? } else { None };
-    check_alone(&tree).map_err(|error| *error)?;
     let owned = own(&tree, taken.is_some())
         .await
         .map_err(|source| DaemonError::Ownership { root: root.clone(), source })?;
@@ -260,8 +259,7 @@ pub(crate) fn backing(config: &Config, tree: &Arc<Tree>) -> Result<Backing, TlsE
     })
 }
 
-/// Refuses a root that a cluster decides about. Asked before the root is taken, too: daemons of the
-/// cluster keep it from being taken.
+/// Refuses a root that a cluster decides about.
 fn check_alone(tree: &Tree) -> Result<(), Box<DaemonError>> {
     let root = tree.path().to_owned();
     Err(Box::new(match cluster::name_of(tree).map_err(OwnershipError::Io) {
@@ -276,6 +274,10 @@ async fn own(tree: &Tree, handed_over: bool) -> Result<Ownership, OwnershipError
     let deadline = Instant::now() + if handed_over { AFTERLIFE } else { Duration::ZERO };
     loop {
         match Ownership::take(tree) {
+            // Daemons of a cluster share it, as commands in a copy do.
+            Err(OwnershipError::Copy) if matches!(cluster::name_of(tree), Ok(Some(_))) => {
+                return Err(OwnershipError::Taken { owner: None });
+            }
             Err(OwnershipError::Taken { .. }) if Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

@@ -41,7 +41,8 @@ fn a_commit_that_its_owner_was_killed_in_is_completed() {
         root.write(name, "old");
     }
     let script = "for f in a b c; do echo new > $f; done";
-    root.client().run(["run", "--", "sh", "-c", script]).code();
+    let broken = root.client().run(["run", "--", "sh", "-c", script]);
+    assert_eq!(broken.code(), Some(6), "{broken}");
     assert_eq!(cluster.owner_after(0), 1);
     cluster.run("mkdir d").ok();
     let all = ["a", "b", "c"].map(|name| root.read(name));

@@ -39,6 +39,30 @@ pub(crate) fn is_pipe(number: i32) -> bool {
     sys::is_pipe(number)
 }
 
+/// While it lives, nobody is killed by SIGPIPE: for system calls that cannot be told not to raise it.
+#[derive(Debug)]
+pub(crate) struct Unpiped {
+    was_ignored: bool,
+}
+
+impl Unpiped {
+    pub(crate) fn new() -> Self {
+        Self { was_ignored: sys::set_ignored(libc::SIGPIPE, true) }
+    }
+}
+
+/// As a program without Rust's runtime has it: the tests' ignores it.
+#[cfg(test)]
+pub(crate) fn heed_sigpipe() {
+    sys::set_ignored(libc::SIGPIPE, false);
+}
+
+impl Drop for Unpiped {
+    fn drop(&mut self) {
+        sys::set_ignored(libc::SIGPIPE, self.was_ignored);
+    }
+}
+
 /// A command that is to be started.
 #[derive(Debug)]
 pub struct Command<'a> {

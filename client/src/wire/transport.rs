@@ -16,6 +16,8 @@ use rustix::net::{
     SocketType, connect, recv, send, sendmsg, socket_with,
 };
 
+use crate::process::Unpiped;
+
 /// A reliable stream of bytes in both directions: a socket, or something laid over one.
 ///
 /// Sending never waits and receiving does, because that is what a call needs: while its bytes do
@@ -143,7 +145,11 @@ impl Transport for Socket {
     }
 
     fn send_file(&mut self, file: &File, at: &mut u64, count: usize) -> io::Result<usize> {
-        match retry_on_intr(|| sendfile(&self.fd, file, Some(at), count)) {
+        // There is no MSG_NOSIGNAL for it.
+        let unpiped = Unpiped::new();
+        let sent = retry_on_intr(|| sendfile(&self.fd, file, Some(at), count));
+        drop(unpiped);
+        match sent {
             // A filesystem that has no pages to give.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 let mut buffer = vec![0; count.min(READ)];

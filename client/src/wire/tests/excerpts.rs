@@ -8,8 +8,9 @@ use prost::Message as _;
 use super::script::{GOOD, OK, conversation, frame, frames_sent, headers, message, settings};
 use super::server::Server;
 use super::{Piece, patient};
+use crate::process::heed_sigpipe;
 use crate::wire::frame::{kind, setting};
-use crate::wire::{CallError, Connection, Excerpt, Transport};
+use crate::wire::{CallError, Connection, Excerpt, Socket, Transport};
 
 /// A piece's content, behind something else in a file; how a message of it begins; and where in the
 /// file it goes on.
@@ -92,4 +93,16 @@ fn a_file_that_became_shorter_is_no_message() {
     assert!(matches!(failed, Err(CallError::Request(_))), "{failed:?}");
     drop(call);
     assert!(!scripted.is_usable());
+}
+
+/// By a signal, the whole program would end that only wanted to say so.
+#[test]
+fn a_peer_that_is_gone_is_an_error() {
+    heed_sigpipe();
+    let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+    drop(there);
+    let mut socket = Socket::from(std::os::fd::OwnedFd::from(here));
+    let (file, _, mut at) = filed(&Piece::of_size(0, 1000));
+    let failed = socket.send_file(&file, &mut at, 1000).unwrap_err();
+    assert_eq!((failed.kind(), at), (std::io::ErrorKind::BrokenPipe, 6));
 }
