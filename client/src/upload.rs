@@ -33,6 +33,10 @@ const METHOD: &str = "/onewriter.v1.Mutations/PublishStream";
 /// its way through client and daemon does not stay in the processor's cache then.
 pub(crate) const CHUNK: usize = 128 * 1024;
 
+/// A good size where the content does not pass through the client, in bytes. The daemon takes it in
+/// one frame; a quarter of it takes a tenth longer.
+const EXCERPT: usize = 512 * 1024;
+
 /// Publishes the file `source`.
 pub(crate) fn file(
     context: &mut Context,
@@ -171,7 +175,7 @@ impl Source<'_> {
         let (Some(at), Ok(found)) = (&mut self.at, self.file.metadata()) else { return Ok(0) };
         let begin = *at;
         while *at < found.len() && !call.has_ended() {
-            let length = usize::try_from(found.len() - *at).unwrap_or(CHUNK).min(CHUNK);
+            let length = usize::try_from(found.len() - *at).unwrap_or(EXCERPT).min(EXCERPT);
             call.send_excerpt(&chunk_of(length), Excerpt { file: self.file, at: *at, length })?;
             *at += length as u64;
         }

@@ -4,6 +4,9 @@
 //! a system call that wakes the client. A client that makes one request is best woken once: a
 //! flush is put off until the tasks that are ready have run, among them the one that answers. What
 //! HTTP/2 says before the first answer, which is of no use to such a client, waits for that a little.
+//!
+//! And a socket that always has more to read lets other tasks run now and then: other clients, and
+//! what is to be done with the content that has come.
 
 use std::{
     io::{self, IoSlice},
@@ -20,6 +23,10 @@ use tokio::{
 /// More than this is written as it comes, in bytes: content has no use for waiting.
 const LARGE: usize = 4096;
 
+/// How much is read at a stretch, in bytes. Without a bound a large stream would be read until its
+/// window is used up, and then written while nothing more could come: a quarter longer in all.
+const STRETCH: usize = 512 << 10;
+
 /// How long a greeting waits for an answer. Clients of other makes wait for it before they ask.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -33,6 +40,8 @@ const WINDOW_UPDATE: u8 = 8;
 #[derive(Debug)]
 pub(crate) struct Corked<S> {
     socket: S,
+    /// How much was read since there was nothing to read, or others had their turn.
+    stretch: usize,
     /// What was written and not sent.
     waiting: Vec<u8>,
     /// Whether a flush was put off already.
@@ -53,7 +62,7 @@ enum Greeting {
 
 impl<S: AsyncWrite + Unpin> Corked<S> {
     pub(crate) fn new(socket: S) -> Self {
-        Self { socket, waiting: Vec::new(), put_off: false, greeting: Greeting::Due }
+        Self { socket, stretch: 0, waiting: Vec::new(), put_off: false, greeting: Greeting::Due }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -112,7 +121,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Corked<S> {
         {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut self.socket).poll_read(cx, into)
+        if self.stretch >= STRETCH {
+            self.stretch = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(cx, into);
+        self.stretch =
+            if read.is_ready() { self.stretch + into.filled().len() - before } else { 0 };
+        read
     }
 }
 
@@ -209,6 +227,23 @@ mod tests {
         assert_eq!(read.expect("it comes").unwrap(), GREETING.len());
         theirs.write_all(b"x").await.unwrap();
         assert_eq!(hears.await.unwrap().unwrap(), b'x');
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_there_is_more_to_read() {
+        let mut endless = Corked::new(tokio::io::join(tokio::io::repeat(1), tokio::io::sink()));
+        let mut read = 0;
+        let others = async {};
+        tokio::select! {
+            biased;
+            () = async {
+                loop {
+                    read += endless.read(&mut [0; 64 << 10]).await.unwrap();
+                }
+            } => {}
+            () = others => {}
+        }
+        assert_eq!(read, STRETCH);
     }
 
     #[test]

@@ -25,10 +25,11 @@ use crate::{
     spans::{Spans, Traced},
 };
 
-/// Flow control windows and frames that let content travel at memory speed, in bytes.
+/// Flow control windows and frames that let content travel at memory speed, in bytes. A frame takes
+/// half a megabyte of content and what a message says around it.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
-const FRAME: u32 = 512 << 10;
+const FRAME: u32 = 513 << 10;
 
 /// Metadata that one request may send, in bytes.
 const MAX_HEADERS: u32 = 16 << 10;
