@@ -26,6 +26,7 @@ use rustix::{
     process::{Pid, Signal, getpid, getppid, set_child_subreaper, set_parent_process_death_signal},
 };
 
+pub(crate) use self::sys::is_pipe;
 pub use self::{
     ending::{Ended, Ending},
     interruption::{Interruptions, Wanted},
@@ -33,11 +34,6 @@ pub use self::{
     signals::{Next, Running, Tick},
 };
 use self::{program::Program, sys::SignalSet};
-
-/// Whether this number, whoever may have opened it, is that of an open pipe.
-pub(crate) fn is_pipe(number: i32) -> bool {
-    sys::is_pipe(number)
-}
 
 /// While it lives, nobody is killed by SIGPIPE: for system calls that cannot be told not to raise it.
 #[derive(Debug)]

@@ -99,7 +99,7 @@ impl SignalSet {
     #[expect(unsafe_code, reason = "no safe binding of sigtimedwait(2)")]
     pub(super) fn wait(&self, limit: Option<Duration>) -> Option<Arrived> {
         let limit = limit.map(|limit| libc::timespec {
-            tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: limit.subsec_nanos().into(),
         });
         let until = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
@@ -135,10 +135,10 @@ pub(super) fn send(to: Pid, signal: c_int) {
     unsafe { libc::kill(to.as_raw_nonzero().get(), signal) };
 }
 
-/// Whether this number is that of an open pipe. To ask /proc for it costs ten times as much, and as
+/// Whether this number, whoever may have opened it, is that of an open pipe. To ask /proc for it costs ten times as much, and as
 /// much again when the process ends.
 #[expect(unsafe_code, reason = "a number is no descriptor that anybody owns")]
-pub(super) fn is_pipe(number: c_int) -> bool {
+pub(crate) fn is_pipe(number: c_int) -> bool {
     let mut found = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat writes to `found` only, wholly where it returns 0, and minds no number.
     let found = unsafe {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use onewriter_tree::{Error, mutation::Change};
@@ -43,6 +43,20 @@ impl Course {
 
     fn lock(&self) -> MutexGuard<'_, Stations> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does a part of what a request takes, and writes down how long that was, where somebody wants to
+    /// know.
+    pub(crate) async fn time<T>(
+        course: Option<&Self>,
+        part: fn(&Self, Duration),
+        work: impl Future<Output = T>,
+    ) -> T {
+        let Some(course) = course else { return work.await };
+        let began = Instant::now();
+        let done = work.await;
+        part(course, began.elapsed());
+        done
     }
 
     pub(crate) fn waited(&self, long: Duration) {

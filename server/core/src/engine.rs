@@ -228,20 +228,13 @@ impl Engine {
             }
         }
         for _ in 0..MAX_RESOLUTIONS {
-            let arrived = work.course.is_some().then(Instant::now);
-            let taken = self.take_locks(&mut work, set, deadline).await;
-            let course = work.course.clone().zip(arrived);
-            if let Some((course, arrived)) = &course {
-                course.waited(arrived.elapsed());
-            }
-            if let Err(refusal) = taken {
+            let course = work.course.clone();
+            let course = course.as_deref();
+            let taken = self.take_locks(&mut work, set, deadline);
+            if let Err(refusal) = Course::time(course, Course::waited, taken).await {
                 return self.hands.close(work, Err(refusal)).await;
             }
-            let course = course.map(|(course, _)| (course, Instant::now()));
-            let step = self.hands.act(work).await;
-            if let Some((course, began)) = course {
-                course.acted(began.elapsed());
-            }
+            let step = Course::time(course, Course::acted, self.hands.act(work)).await;
             work = match step? {
                 Step::Over(answer) => return answer,
                 Step::Again(unfinished) => unfinished,

@@ -3,6 +3,9 @@
 //! [`Settings`] is one table for all three, so that a setting cannot exist in one and not in the
 //! others. What holds in the end is a [`Config`], in which every path is absolute.
 
+#[macro_use]
+mod text;
+
 mod cluster;
 mod error;
 mod file;

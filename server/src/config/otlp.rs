@@ -2,14 +2,11 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use serde::{Deserialize, Serialize};
-
 use super::{ConfigError, Settings, server_at::ServerAt};
 use crate::tls::PeerFiles;
 
 /// `https://HOST:PORT`, or `http://` on this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtlpUrl(ServerAt);
 
 impl FromStr for OtlpUrl {
@@ -38,19 +35,7 @@ impl fmt::Display for OtlpUrl {
     }
 }
 
-impl TryFrom<String> for OtlpUrl {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<OtlpUrl> for String {
-    fn from(url: OtlpUrl) -> Self {
-        url.to_string()
-    }
-}
+as_text!(OtlpUrl);
 
 /// A collector of spans.
 #[derive(Clone, Debug)]

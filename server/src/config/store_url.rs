@@ -2,13 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
-
 use super::server_at::ServerAt;
 
 /// `grpcs://HOST:PORT[/INSTANCE]`, or `grpc://` on this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreUrl {
     at: ServerAt,
     instance: String,
@@ -78,19 +75,7 @@ impl fmt::Display for StoreUrl {
     }
 }
 
-impl TryFrom<String> for StoreUrl {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<StoreUrl> for String {
-    fn from(url: StoreUrl) -> Self {
-        url.to_string()
-    }
-}
+as_text!(StoreUrl);
 
 #[cfg(test)]
 mod tests {

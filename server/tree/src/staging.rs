@@ -201,33 +201,23 @@ impl Staging {
         &self.spares
     }
 
-    /// A name in staging that `make` gives to a new link, moved over `name` in `dir` at once.
-    pub(crate) fn replace_by_link(
-        &self,
-        dir: BorrowedFd<'_>,
-        name: &[u8],
-        make: impl FnOnce(BorrowedFd<'_>, &str) -> Result<(), Errno>,
-    ) -> Result<(), Errno> {
-        let temporary = self.name(OUR_PREFIX);
-        make(self.dir.as_fd(), &temporary)?;
-        let renamed = renameat(&self.dir, &*temporary, dir, name);
-        // Also where it went well: between two names of one file, rename(2) does nothing at all.
-        let _ = unlinkat(&self.dir, &*temporary, AtFlags::empty());
-        renamed
-    }
-
-    /// The same where nothing is at `name`: `EEXIST` if something is.
+    /// A name in staging that `make` gives to a new link, moved to `name` in `dir` at once. Where that is
+    /// taken, the link takes its place if it `replaces`; otherwise this is `EEXIST`.
     pub(crate) fn place_link(
         &self,
-        dir: BorrowedFd<'_>,
-        name: &[u8],
+        (dir, name): (BorrowedFd<'_>, &[u8]),
+        replaces: bool,
         make: impl FnOnce(BorrowedFd<'_>, &str) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let temporary = self.name(OUR_PREFIX);
         make(self.dir.as_fd(), &temporary)?;
-        rename_new((self.dir.as_fd(), temporary.as_bytes()), (dir, name)).inspect_err(|_| {
-            let _ = unlinkat(&self.dir, &*temporary, AtFlags::empty());
-        })
+        let placed = match replaces {
+            true => renameat(&self.dir, &*temporary, dir, name),
+            false => rename_new((self.dir.as_fd(), temporary.as_bytes()), (dir, name)),
+        };
+        // Also where it went well: between two names of one file, rename(2) does nothing at all.
+        let _ = unlinkat(&self.dir, &*temporary, AtFlags::empty());
+        placed
     }
 
     /// All names.

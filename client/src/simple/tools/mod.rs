@@ -47,32 +47,31 @@ enum Tool {
     Program(fn(&Call<'_>, &mut Plan) -> Option<i32>),
 }
 
-fn tool(name: &[u8]) -> Option<Tool> {
-    Some(match name {
-        b":" | b"true" => Tool::Builtin(|_| Some(Vec::new())),
-        b"echo" => Tool::Builtin(echo::text),
-        b"printf" => Tool::Builtin(printf::text),
-        b"cd" => Tool::Move,
-        b"mkdir" => Tool::Program(mkdir::run),
-        b"cp" => Tool::Program(cp::run),
-        b"install" => Tool::Program(install::run),
-        b"mv" => Tool::Program(mv::run),
-        b"ln" => Tool::Program(ln::run),
-        b"rm" => Tool::Program(rm::run),
-        b"rmdir" => Tool::Program(rmdir::run),
-        b"touch" => Tool::Program(touch::run),
-        b"chmod" => Tool::Program(chmod::run),
-        _ => return None,
-    })
-}
+const TOOLS: [(&[u8], Tool); 14] = [
+    (b":", Tool::Builtin(|_| Some(Vec::new()))),
+    (b"true", Tool::Builtin(|_| Some(Vec::new()))),
+    (b"echo", Tool::Builtin(echo::text)),
+    (b"printf", Tool::Builtin(printf::text)),
+    (b"cd", Tool::Move),
+    (b"mkdir", Tool::Program(mkdir::run)),
+    (b"cp", Tool::Program(cp::run)),
+    (b"install", Tool::Program(install::run)),
+    (b"mv", Tool::Program(mv::run)),
+    (b"ln", Tool::Program(ln::run)),
+    (b"rm", Tool::Program(rm::run)),
+    (b"rmdir", Tool::Program(rmdir::run)),
+    (b"touch", Tool::Program(touch::run)),
+    (b"chmod", Tool::Program(chmod::run)),
+];
 
-/// Those that are programs.
-const PROGRAMS: [&[u8]; 9] =
-    [b"mkdir", b"cp", b"install", b"mv", b"ln", b"rm", b"rmdir", b"touch", b"chmod"];
+fn tool(name: &[u8]) -> Option<&'static Tool> {
+    TOOLS.iter().find(|(known, _)| *known == name).map(|(_, tool)| tool)
+}
 
 /// As [`whereabouts::usual_path`], of all tools that are known here.
 pub(super) fn usual_path(root: &Path) -> Option<OsString> {
-    whereabouts::usual_path(root, PROGRAMS.into_iter())
+    let programs = TOOLS.iter().filter(|(_, tool)| matches!(tool, Tool::Program(_)));
+    whereabouts::usual_path(root, programs.map(|(name, _)| *name))
 }
 
 /// Where Linux systems have their tools: where an absolute name of one may point.

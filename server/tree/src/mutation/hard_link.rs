@@ -79,7 +79,7 @@ impl Mutation for HardLink {
                     linkat(&from_dir, from, staging, temporary, AtFlags::empty())
                 };
                 tree.staging()
-                    .replace_by_link(dir.as_fd(), name, link)
+                    .place_link((dir.as_fd(), name), true, link)
                     .map_err(|errno| self.failed(tree, errno))?;
                 Outcome::Replaced
             }
@@ -101,7 +101,7 @@ impl HardLink {
         if !tree.is_fenced() {
             return linkat(from_dir, from, dir, name, AtFlags::empty());
         }
-        tree.staging().place_link(dir.as_fd(), name, |staging, temporary| {
+        tree.staging().place_link((dir.as_fd(), name), false, |staging, temporary| {
             linkat(from_dir, from, staging, temporary, AtFlags::empty())
         })
     }

@@ -51,7 +51,7 @@ impl Mutation for Symlink {
         };
         tree.guard(&self.path)?;
         let made = match tree.is_fenced() {
-            true => tree.staging().place_link(dir.as_fd(), name, |staging, temporary| {
+            true => tree.staging().place_link((dir.as_fd(), name), false, |staging, temporary| {
                 symlinkat(&self.target[..], staging, temporary)
             }),
             false => symlinkat(&self.target[..], &dir, name),
@@ -78,7 +78,7 @@ impl Mutation for Symlink {
         }
         tree.guard(&self.path)?;
         tree.staging()
-            .replace_by_link(dir.as_fd(), name, |staging, temporary| {
+            .place_link((dir.as_fd(), name), true, |staging, temporary| {
                 symlinkat(&self.target[..], staging, temporary)
             })
             .map_err(fail)?;

@@ -102,6 +102,6 @@ fn nothing_is_left_in_staging_by_a_link_that_is_there_already() {
     let link = |staging: std::os::fd::BorrowedFd<'_>, temporary: &str| {
         rustix::fs::linkat(dir, "f", staging, temporary, rustix::fs::AtFlags::empty())
     };
-    root.tree.staging().replace_by_link(dir, b"g", link).unwrap();
+    root.tree.staging().place_link((dir, b"g"), true, link).unwrap();
     root.assert_staging_empty();
 }
