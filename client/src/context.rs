@@ -8,14 +8,8 @@ use std::{
     time::Duration,
 };
 
-use onewriter_proto::{
-    convert,
-    v1::{self, MutationResponse, mutation::Kind},
-};
-use onewriter_tree::{
-    Tree,
-    mutation::{self, Effects},
-};
+use onewriter_proto::v1;
+use prost::Message;
 use rustix::{fs::Mode, process::umask};
 use serde_json::Value;
 
@@ -23,13 +17,12 @@ use crate::{
     command::Given,
     failure::Failure,
     leased,
-    output::{self, Output},
+    output::Output,
     place::Place,
     process::Ending,
     remote::{Credentials, Remote},
-    requests::Requests,
-    session::{Server, Session},
-    upload,
+    server::Server,
+    session::Session,
 };
 
 const DEFAULT_TIMEOUT: u64 = 300;
@@ -297,205 +290,21 @@ impl Context {
         }
     }
 
-    /// Has mutations done, by the daemon or by this process, and tells what they did.
-    pub(crate) fn mutate(
+    /// Asks the daemon, but starts none. Where none runs, this says so, and as JSON `absent`; that is no
+    /// failure.
+    pub(crate) fn ask<R: Message + Default>(
         &mut self,
         server: &Server,
-        kinds: Vec<Kind>,
-        verbose: bool,
-    ) -> Result<(), Failure> {
-        let response = self.apply(server, kinds)?;
-        self.tell(&response, verbose)
-    }
-
-    /// Has mutations done, in as many requests as it takes.
-    pub(crate) fn apply(
-        &mut self,
-        server: &Server,
-        kinds: Vec<Kind>,
-    ) -> Result<MutationResponse, Failure> {
-        if self.is_direct() {
-            return self.apply_directly(server, kinds);
+        method: &str,
+        request: &impl Message,
+        absent: &Value,
+    ) -> Result<Option<R>, Failure> {
+        let answer = self.session(server)?.unary_if_running(method, request)?;
+        match (&answer, self.json) {
+            (Some(_), _) => {}
+            (None, true) => self.output.json(absent)?,
+            (None, false) => self.output.line("no daemon runs for this build root")?,
         }
-        match server {
-            Server::Remote(_) => self.apply_afar(server, kinds),
-            Server::Root(_) | Server::Unix(_) => self.request_all(server, kinds),
-        }
+        Ok(answer)
     }
-
-    /// Has mutations done by a daemon that opens none of this machine's files.
-    fn apply_afar(
-        &mut self,
-        server: &Server,
-        kinds: Vec<Kind>,
-    ) -> Result<MutationResponse, Failure> {
-        let (mut done, mut waiting) = (MutationResponse::default(), Vec::new());
-        for kind in kinds {
-            let Kind::PublishLocal(publish) = kind else {
-                waiting.push(kind);
-                continue;
-            };
-            if !waiting.is_empty() {
-                let before = self.request_all(server, std::mem::take(&mut waiting))?;
-                done.changes.extend(before.changes);
-            }
-            let source = OsStr::from_bytes(&publish.source);
-            let to = publish.to.unwrap_or_default();
-            done.changes.extend(upload::file(self, server, &to, source)?.changes);
-            if publish.consume {
-                upload::remove_source(source)?;
-            }
-        }
-        if !waiting.is_empty() {
-            done.changes.extend(self.request_all(server, waiting)?.changes);
-        }
-        Ok(done)
-    }
-
-    fn request_all(
-        &mut self,
-        server: &Server,
-        kinds: Vec<Kind>,
-    ) -> Result<MutationResponse, Failure> {
-        let mut session = self.session(server)?;
-        let (mut done, mut failed) = (MutationResponse::default(), None);
-        let requests = match server.takes_one_by_one(&kinds) {
-            true => Requests::one_by_one(kinds),
-            false => Requests::of(kinds),
-        };
-        match requests {
-            Requests::Apart(kinds) => {
-                for kind in kinds {
-                    match session.mutate(self.request(server), kind) {
-                        Ok(response) => done.changes.extend(response.changes),
-                        Err(refused @ Failure::Refused { .. }) => failed = failed.or(Some(refused)),
-                        Err(failure) => return Err(failure),
-                    }
-                }
-            }
-            Requests::OneByOne(kinds) => {
-                for kind in kinds {
-                    done.changes.extend(session.mutate(self.request(server), kind)?.changes);
-                }
-            }
-            Requests::InOrder(batches) => {
-                for kinds in batches {
-                    done.changes.extend(session.batch(self.request(server), kinds)?.changes);
-                }
-            }
-        }
-        failed.map_or(Ok(done), Err)
-    }
-
-    /// Has mutations done by this process.
-    pub(crate) fn apply_directly(
-        &mut self,
-        server: &Server,
-        kinds: Vec<Kind>,
-    ) -> Result<MutationResponse, Failure> {
-        let umask = self.umask();
-        let everything = matches!(server, Server::Root(place) if place.is_everything());
-        let mut effects = Effects::new(false);
-        for kind in kinds {
-            let tree = self.open_tree(server, first_path(&kind))?;
-            let terms = convert::Terms { tree: &tree, umask, local: true };
-            let done = mutation::run(&mut *convert::mutation(kind, terms)?, &tree, &mut effects);
-            let done = done.map_err(|error| if everything { from_the_top(error) } else { error });
-            // Nobody else will delete what was removed.
-            for name in tree.staging().leftovers(false).unwrap_or_default() {
-                let _ = tree.staging().delete(&name);
-            }
-            done?;
-        }
-        Ok(convert::response(effects.changes))
-    }
-
-    /// The tree, to work on `path` in this process. The umask is read before: opening sets it to 0.
-    pub(crate) fn open_tree(&mut self, server: &Server, path: &[u8]) -> Result<Tree, Failure> {
-        self.umask();
-        match server {
-            Server::Root(place) if place.is_everything() => {
-                Ok(Tree::without_root(&place.root().join(OsStr::from_bytes(path)))?)
-            }
-            Server::Root(place) => Ok(Tree::open(place.root())?),
-            Server::Unix(_) | Server::Remote(_) => Err(Failure::Usage(
-                "ONEWRITER=off works on a build root, not on a server's address".into(),
-            )),
-        }
-    }
-
-    /// Says that no daemon runs, which is no failure; as JSON, `answer` says it.
-    pub(crate) fn tell_not_running(&mut self, answer: &Value) -> Result<(), Failure> {
-        match self.json {
-            true => self.output.json(answer),
-            false => self.output.line("no daemon runs for this build root"),
-        }
-    }
-
-    /// Prints changes: all as JSON, or those that changed something where it is to be `verbose`.
-    pub(crate) fn tell(
-        &mut self,
-        response: &MutationResponse,
-        verbose: bool,
-    ) -> Result<(), Failure> {
-        if self.json {
-            return self.output.json(&output::changes(&response.changes));
-        }
-        if verbose {
-            for change in &response.changes {
-                self.output.line(format_args!(
-                    "{} '{}'",
-                    output::outcome(change),
-                    output::shown(&change.path)
-                ))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An error about a path below `/`, as which it is told.
-fn from_the_top(error: onewriter_tree::Error) -> onewriter_tree::Error {
-    let absolute = |path: Vec<u8>| [b"/", &path[..]].concat();
-    let component = error.component.map(absolute);
-    onewriter_tree::Error { path: absolute(error.path), component, ..error }
-}
-
-impl Server {
-    /// A path as it was typed, as the wire wants it. A server that is named by its address gets
-    /// it as it is.
-    pub(crate) fn path(&self, typed: &OsStr) -> Result<Vec<u8>, Failure> {
-        match self {
-            Self::Root(place) => place.relative(typed),
-            Self::Unix(_) | Self::Remote(_) => Ok(typed.as_bytes().to_vec()),
-        }
-    }
-
-    /// Several of them.
-    pub(crate) fn paths(&self, typed: &[OsString]) -> Result<Vec<Vec<u8>>, Failure> {
-        typed.iter().map(|path| self.path(path)).collect()
-    }
-}
-
-/// The path that a mutation is about, or the first of them.
-fn first_path(kind: &Kind) -> &[u8] {
-    match kind {
-        Kind::MakeDirectories(make) => first(&make.paths),
-        Kind::PublishLocal(publish) => to(&publish.to),
-        Kind::PublishStaged(publish) => to(&publish.to),
-        Kind::Symlink(link) => &link.path,
-        Kind::HardLink(link) => &link.path,
-        Kind::Rename(rename) => &rename.to,
-        Kind::Remove(remove) => first(&remove.paths),
-        Kind::SetAttributes(set) => first(&set.paths),
-        Kind::Touch(touch) => first(&touch.paths),
-    }
-}
-
-fn first(paths: &[Vec<u8>]) -> &[u8] {
-    paths.first().map(Vec::as_slice).unwrap_or_default()
-}
-
-fn to(to: &Option<v1::Publication>) -> &[u8] {
-    to.as_ref().map(|to| &*to.path).unwrap_or_default()
 }

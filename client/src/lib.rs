@@ -4,6 +4,7 @@
 //! for command lines that the fast parser does not understand, JSON only for `--json`, the
 //! daemon's starter only where none answers.
 
+mod apply;
 pub mod arena;
 pub mod command;
 mod context;
@@ -19,6 +20,7 @@ mod remote;
 mod repeat;
 mod requests;
 mod reruns;
+mod server;
 mod session;
 mod shims;
 mod simple;

@@ -3,7 +3,7 @@
 use onewriter_proto::v1::{Publication, mutation::Kind};
 use rustix::rand::GetRandomFlags;
 
-use crate::session::Server;
+use crate::server::Server;
 
 /// Whether a request may be made again when it is not known what became of the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

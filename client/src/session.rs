@@ -1,30 +1,22 @@
 //! Reaching the daemon: connect, start it where none answers, call, try again where that is safe.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use onewriter_proto::{
     PROTOCOL_KEY,
     traceparent::{TRACEPARENT_KEY, TraceParent},
-    v1::{
-        BatchRequest, Context, HardLinkRequest, MakeDirectoriesRequest, Mutation, MutationResponse,
-        PublishLocalRequest, PublishStagedRequest, RemoveRequest, RenameRequest,
-        SetAttributesRequest, SymlinkRequest, TouchRequest, mutation::Kind,
-    },
 };
-use onewriter_tree::{Reason, path::STATE_DIR};
+use onewriter_tree::Reason;
 use prost::Message;
 
 use crate::{
     context::is_inside_transaction,
-    failure::{Failure, with_sources},
-    place::Place,
+    failure::Failure,
     remote::{self, NoConnection, Remote},
-    repeat::{Repeat, repeatable},
+    repeat::Repeat,
+    server::{ANOTHER_ADDRESS, Dial, Server},
     start,
-    wire::{Call, CallError, CallOptions, Connection, Line, Socket, Status},
+    wire::{Call, CallError, CallOptions, Connection, Line, Status},
 };
 
 /// [`onewriter_proto::PROTOCOL`] as metadata has it.
@@ -41,55 +33,9 @@ const SUCCESSION: Duration = Duration::from_millis(5);
 pub(crate) const BACK_OFF: (Duration, Duration) =
     (Duration::from_millis(50), Duration::from_secs(2));
 
-/// The file in the state directory in which the daemon writes down its process id, for people.
-const LOCK: &str = "lock";
-
-/// Where the daemon is.
-#[derive(Debug)]
-pub(crate) enum Server {
-    /// At the socket of this root; it may be started.
-    Root(Place),
-    /// At this socket, whoever listens there.
-    Unix(std::path::PathBuf),
-    /// On another machine, or at a port of this one.
-    Remote(Box<Remote>),
-}
-
-/// What to do where none answers at an address.
-const ANOTHER_ADDRESS: &str = "check the address; without --server and ONEWRITER_SERVER the daemon of the build root is used, and started where none runs";
-
-impl Server {
-    /// The daemon does not answer: says which one.
-    fn silent(&self) -> Failure {
-        let lock = match self {
-            Self::Root(place) => std::fs::read_to_string(place.root().join(STATE_DIR).join(LOCK)),
-            Self::Unix(_) => Ok(String::new()),
-            Self::Remote(remote) => return Self::no_answer(remote),
-        };
-        // It may be an old one's, but then nobody would have accepted the connection.
-        let pid = lock.ok().and_then(|text| text.trim().parse::<u32>().ok());
-        let which = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-        Failure::TimedOut(format!(
-            "the daemon{which} did not answer in time (is it stopped, or its disk stuck?)"
-        ))
-    }
-
-    fn no_answer(remote: &Remote) -> Failure {
-        Failure::TimedOut(format!("the daemon at '{remote}' did not answer in time"))
-    }
-
-    /// What requests carry to say who asks, where the transport does not.
-    fn authorization(&self) -> Result<Option<String>, Failure> {
-        match self {
-            Self::Remote(remote) => remote.authorization(),
-            Self::Root(_) | Self::Unix(_) => Ok(None),
-        }
-    }
-}
-
 /// Calls to one daemon.
 pub(crate) struct Session<'a> {
-    server: &'a Server,
+    pub(crate) server: &'a Server,
     timeout: Duration,
     may_start: bool,
     connection: Option<Connection<Line>>,
@@ -185,7 +131,7 @@ impl<'a> Session<'a> {
         request: &Q,
     ) -> Result<Option<R>, Failure> {
         let deadline = Instant::now() + self.timeout;
-        match self.dial(deadline) {
+        match self.server.dial(deadline) {
             Ok(connection) => self.connection = Some(connection),
             Err(Dial::NoDaemon(_)) if is_inside_transaction() => return Err(out_of_reach()),
             Err(Dial::NoDaemon(_)) => return Ok(None),
@@ -194,7 +140,7 @@ impl<'a> Session<'a> {
         self.may_start = false;
         match self.unary(method, request, Repeat::Never) {
             // It ended just now.
-            Err(_) if matches!(self.dial(deadline), Err(Dial::NoDaemon(_))) => Ok(None),
+            Err(_) if matches!(self.server.dial(deadline), Err(Dial::NoDaemon(_))) => Ok(None),
             answer => answer.map(Some),
         }
     }
@@ -284,7 +230,7 @@ impl<'a> Session<'a> {
                 NoConnection::Absent(_) => None,
                 NoConnection::Refused(failure) => Some(failure),
             }),
-            _ => self.dial(deadline).map_err(|error| match error {
+            _ => self.server.dial(deadline).map_err(|error| match error {
                 Dial::NoDaemon(_) => None,
                 Dial::Failed(failure) => Some(failure),
             }),
@@ -298,7 +244,7 @@ impl<'a> Session<'a> {
     }
 
     fn connect(&self, deadline: Instant) -> Result<Connection<Line>, Failure> {
-        match (self.dial(deadline), self.server) {
+        match (self.server.dial(deadline), self.server) {
             (Ok(connection), _) => Ok(connection),
             (Err(Dial::NoDaemon(_)), Server::Root(_)) if is_inside_transaction() => {
                 Err(out_of_reach())
@@ -308,8 +254,8 @@ impl<'a> Session<'a> {
                 hint: "the daemon keeps the journal: without ONEWRITER=off the command asks it",
             }),
             (Err(Dial::NoDaemon(_)), Server::Root(place)) => {
-                start::ensure(place.root(), deadline, || self.dial(deadline).is_ok())?;
-                self.dial(deadline).map_err(|error| match error {
+                start::ensure(place.root(), deadline, || self.server.dial(deadline).is_ok())?;
+                self.server.dial(deadline).map_err(|error| match error {
                     Dial::NoDaemon(why) => {
                         Failure::Unreachable(format!("the daemon was started and is gone: {why}"))
                     }
@@ -326,52 +272,15 @@ impl<'a> Session<'a> {
             (Err(Dial::Failed(failure)), _) => Err(failure),
         }
     }
-
-    fn dial(&self, deadline: Instant) -> Result<Connection<Line>, Dial> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let at = |path: &Path| {
-            Socket::connect_unix(path, Some(left))
-                .map(|socket| Connection::new(Line::Plain(socket)))
-        };
-        let dialled = match self.server {
-            Server::Unix(path) => at(path),
-            Server::Remote(remote) => {
-                let dialled = remote.reach(deadline);
-                return dialled.map_err(|error| Dial::Failed(error.into_failure()));
-            }
-            Server::Root(place) => {
-                let (path, _handle) = place.socket().map_err(Dial::Failed)?;
-                at(&path)
-            }
-        };
-        dialled.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-                Dial::NoDaemon(error)
-            }
-            std::io::ErrorKind::WouldBlock => Dial::Failed(self.server.silent()),
-            std::io::ErrorKind::PermissionDenied => Dial::Failed(Failure::Barred {
-                message: format!("cannot connect to the daemon: {error}"),
-                hint: "a build root and its daemon belong to the user who made it: run the command as that user",
-            }),
-            _ if matches!(self.server, Server::Unix(_)) => Dial::Failed(Failure::Barred {
-                message: format!("cannot connect to the daemon: {}", with_sources(&error)),
-                hint: ANOTHER_ADDRESS,
-            }),
-            _ => Dial::Failed(Failure::Unreachable(format!(
-                "cannot connect to the daemon: {}",
-                with_sources(&error)
-            ))),
-        })
-    }
 }
 
-/// For what only a daemon knows, in a transaction.
 /// The trace to which whoever started the command says that it belongs.
 fn trace_parent() -> Option<String> {
     let said = std::env::var("TRACEPARENT").ok()?;
     TraceParent::parse(&said).map(|_| said)
 }
 
+/// For what only a daemon knows, in a transaction.
 fn out_of_reach() -> Failure {
     Failure::Barred {
         message: "a command in a transaction has no daemon: it sees a tree of its own".into(),
@@ -432,68 +341,6 @@ fn reconnect(
 /// Whether this is why.
 pub(crate) fn is(status: &Status, reason: Reason) -> bool {
     status.info.as_ref().is_some_and(|info| info.reason == reason.as_str())
-}
-
-/// Why there is no connection.
-enum Dial {
-    /// Nobody listens.
-    NoDaemon(std::io::Error),
-    Failed(Failure),
-}
-
-const MUTATIONS: &str = "/onewriter.v1.Mutations/";
-
-impl Session<'_> {
-    /// Makes the rpc that belongs to a mutation.
-    pub(crate) fn mutate(
-        &mut self,
-        context: Context,
-        kind: Kind,
-    ) -> Result<MutationResponse, Failure> {
-        let key = self.server.key(&kind);
-        let repeat = if key.is_empty() { repeatable(&kind) } else { Repeat::Safe };
-        let context = Some(Context { idempotency_key: key, ..context });
-        macro_rules! call {
-            ($rpc:literal, $request:ident { $field:ident }) => {
-                self.unary(
-                    &[MUTATIONS, $rpc].concat(),
-                    &$request { context, $field: Some($field) },
-                    repeat,
-                )
-            };
-        }
-        match kind {
-            Kind::MakeDirectories(make) => {
-                call!("MakeDirectories", MakeDirectoriesRequest { make })
-            }
-            Kind::PublishLocal(publish) => call!("PublishLocal", PublishLocalRequest { publish }),
-            Kind::PublishStaged(publish) => {
-                call!("PublishStaged", PublishStagedRequest { publish })
-            }
-            Kind::Symlink(link) => call!("Symlink", SymlinkRequest { link }),
-            Kind::HardLink(link) => call!("HardLink", HardLinkRequest { link }),
-            Kind::Rename(rename) => call!("Rename", RenameRequest { rename }),
-            Kind::Remove(remove) => call!("Remove", RemoveRequest { remove }),
-            Kind::SetAttributes(set) => call!("SetAttributes", SetAttributesRequest { set }),
-            Kind::Touch(touch) => call!("Touch", TouchRequest { touch }),
-        }
-    }
-
-    /// Several mutations in one call.
-    pub(crate) fn batch(
-        &mut self,
-        context: Context,
-        kinds: Vec<Kind>,
-    ) -> Result<MutationResponse, Failure> {
-        let repeat = if kinds.iter().all(|k| repeatable(k) == Repeat::Safe) {
-            Repeat::Safe
-        } else {
-            Repeat::Never
-        };
-        let mutations = kinds.into_iter().map(|kind| Mutation { kind: Some(kind) }).collect();
-        let request = BatchRequest { context: Some(context), mutations };
-        self.unary(&[MUTATIONS, "Batch"].concat(), &request, repeat)
-    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::{
     output,
     process::{Ended, Ending, Tick},
     reruns::Reruns,
-    session::Server,
+    server::Server,
     wire::{Call, CallError, GRACE, Line},
 };
 

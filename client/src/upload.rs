@@ -23,7 +23,7 @@ use rustix::fs::{Mode, OFlags, open};
 use crate::{
     context::Context,
     failure::Failure,
-    session::Server,
+    server::Server,
     wire::{Call, CallError, Excerpt, Line},
 };
 

@@ -5,9 +5,9 @@ mod memory;
 mod store;
 mod tls;
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _};
 
-use crate::support::{Client, Done, Link, Root};
+use crate::support::{Client, Done, Link, Root, until};
 
 /// A root with a daemon, and a place elsewhere for its clients.
 pub(crate) struct Afar {
@@ -72,6 +72,24 @@ fn ordinary_commands_work_from_afar() {
     }
     afar.run("report --list").ok();
     afar.run("lock d -- true").ok();
+}
+
+/// The process that ends is another machine's: whoever has its number here may live for ever.
+#[test]
+fn a_daemon_elsewhere_is_told_to_stop_and_not_awaited() {
+    let afar = Afar::new();
+    let daemon = afar.root.daemon();
+    afar.root.sh("mkfifo ../gate").ok();
+    let under_way = afar.root.client().start(["run", "--", "sh", "-c", "cat ../gate >f"]);
+    let mut gate = fs::OpenOptions::new();
+    let mut gate = gate.write(true).open(afar.root.outside("gate")).expect("the pipe's other end");
+    afar.run("stop --timeout 10").ok();
+    assert!(daemon.lives(), "it finishes what is under way");
+    gate.write_all(b"content").expect("the rest");
+    drop(gate);
+    under_way.done().ok();
+    assert_eq!(afar.root.read("f"), "content");
+    until("it ends", || !daemon.lives());
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::{
     failure::Failure,
     output,
     process::{Command, Ending, StartError},
-    session::Server,
+    server::Server,
     verbs::make::{OTHER_SHELL, SHELL},
 };
 use choice::{Choice, Chosen};

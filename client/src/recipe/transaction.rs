@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     place::Place,
     process::{Command, Ended, Ending, Sandbox, StartError, Tick},
-    session::Server,
+    server::Server,
     transaction::{Filling, RETRIES, Wish, transact},
     verbs::run::{cannot_execute, is_refusal},
 };

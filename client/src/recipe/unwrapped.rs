@@ -9,7 +9,7 @@ use crate::{
     failure::Failure,
     process::{Command, Ending, StartError},
     repeat::Repeat,
-    session::Server,
+    server::Server,
     verbs::run::cannot_execute,
 };
 

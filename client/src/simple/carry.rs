@@ -12,7 +12,7 @@ use super::{
     speech,
     world::World,
 };
-use crate::{context::Context, failure::Failure, place::Place, session::Server};
+use crate::{context::Context, failure::Failure, place::Place, server::Server};
 
 /// A line that was understood.
 #[derive(Debug)]

@@ -34,7 +34,7 @@ pub(crate) use self::{
     carry::was_in_vain,
     whereabouts::{Program, USUAL_PATH, real},
 };
-use crate::{context::Context, failure::Failure, session::Server};
+use crate::{context::Context, failure::Failure, server::Server};
 
 /// Does a recipe as `SHELL FLAGS RECIPE` would, in the working directory; its exit code. `None` if it
 /// is not simple: then nothing was done, and the shell shall do it. Files at paths of the patterns

@@ -55,7 +55,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
 fn print_directly(
     context: &mut Context,
     path: &RelPath,
-    server: &crate::session::Server,
+    server: &crate::server::Server,
 ) -> Result<(), Failure> {
     use std::io::Read as _;
     let (mut file, _) = open_file(&context.open_tree(server, path.as_bytes())?, path)?;

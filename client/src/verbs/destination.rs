@@ -14,7 +14,7 @@ use crate::{
     command::{Given, Opt},
     context::Context,
     failure::Failure,
-    session::Server,
+    server::Server,
 };
 
 /// The options of a verb that has a destination: its own, and those that all such have.

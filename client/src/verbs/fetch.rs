@@ -23,7 +23,8 @@ use crate::{
     context::Context,
     failure::Failure,
     output::shown,
-    session::{Server, Session},
+    server::Server,
+    session::Session,
     worker,
 };
 

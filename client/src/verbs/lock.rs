@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     failure::Failure,
     leased::{Leased, millis, ttl},
-    session::Server,
+    server::Server,
     wire::{CallError, GRACE},
 };
 

@@ -7,7 +7,7 @@ use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
     failure::Failure,
-    session::Server,
+    server::Server,
 };
 
 pub(super) const VERB: Verb = Verb {

@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     leased::{Leased, millis, ttl},
     process::Ending,
-    session::Server,
+    server::Server,
     wire::{Call, CallError, GRACE, Line},
 };
 

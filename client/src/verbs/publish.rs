@@ -20,7 +20,7 @@ use crate::{
     context::Context,
     failure::Failure,
     mode,
-    session::Server,
+    server::Server,
     upload,
 };
 

@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     failure::Failure,
     process::{Ended, Ending, Tick},
-    session::Server,
+    server::Server,
     worker::{self, Cargo, Loaded, Manifest},
 };
 

@@ -23,7 +23,7 @@ use crate::{
     leased::millis,
     mode,
     process::{Ended, Ending, Tick},
-    session::Server,
+    server::Server,
     transaction::{Committed, Filling, RETRIES, Wish, transact},
     upload,
 };

@@ -10,7 +10,7 @@ use crate::{
     context::Context,
     failure::Failure,
     place::Place,
-    session::Server,
+    server::Server,
     shims::TOOLS,
 };
 

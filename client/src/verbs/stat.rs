@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     output::{path_fields, shown},
     repeat::Repeat,
-    session::Server,
+    server::Server,
 };
 
 pub(super) const VERB: Verb = Verb {

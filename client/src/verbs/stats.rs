@@ -21,14 +21,10 @@ pub(super) const VERB: Verb = Verb {
 };
 
 fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
-    let server = context.server()?;
-    let mut session = context.session(&server)?;
+    let (server, absent) = (context.server()?, json!({ "running": false }));
     let method = "/onewriter.v1.Administration/Statistics";
-    let stats: Option<StatisticsResponse> =
-        session.unary_if_running(method, &StatisticsRequest {})?;
-    let Some(stats) = stats else {
-        return context.tell_not_running(&json!({ "running": false }));
-    };
+    let answer = context.ask(&server, method, &StatisticsRequest {}, &absent)?;
+    let Some::<StatisticsResponse>(stats) = answer else { return Ok(()) };
     let numbers = numbers(&stats);
     if context.is_json() {
         let mut mutations: Map<String, Value> = Map::new();

@@ -25,14 +25,12 @@ pub(super) const VERB: Verb = Verb {
 };
 
 fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
-    let server = context.server()?;
-    let mut session = context.session(&server)?;
+    let (server, absent) = (context.server()?, json!({ "running": false }));
     let method = "/onewriter.v1.Administration/Status";
-    let status: Option<StatusResponse> = session.unary_if_running(method, &StatusRequest {})?;
-    match (status, context.is_json()) {
-        (None, _) => context.tell_not_running(&json!({ "running": false })),
-        (Some(status), true) => context.output.json(&as_json(&status)),
-        (Some(status), false) => print(context, &status),
+    match context.ask(&server, method, &StatusRequest {}, &absent)? {
+        Some(status) if context.is_json() => context.output.json(&as_json(&status)),
+        Some(status) => print(context, &status),
+        None => Ok(()),
     }
 }
 

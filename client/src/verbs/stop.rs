@@ -9,12 +9,15 @@ use crate::{
     command::{COMMON, Given, Verb},
     context::Context,
     failure::Failure,
+    server::Server,
 };
 
 pub(super) const VERB: Verb = Verb {
     name: "stop",
     about: "End the daemon when the requests under way are done",
-    details: "Returns when the daemon has ended. Where none runs, there is nothing to do.",
+    details: "\
+Returns when the daemon has ended; of one on another machine, when it takes no more requests. Where none
+runs, there is nothing to do.",
     operands: "",
     count: (0, 0),
     options: &[],
@@ -23,15 +26,14 @@ pub(super) const VERB: Verb = Verb {
 };
 
 fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
-    let server = context.server()?;
-    let timeout = context.timeout()?;
+    let (server, timeout) = (context.server()?, context.timeout()?);
     let method = "/onewriter.v1.Administration/Stop";
-    let stopped: Option<StopResponse> =
-        context.session(&server)?.unary_if_running(method, &StopRequest {})?;
-    let Some(StopResponse { pid }) = stopped else {
-        return context.tell_not_running(&json!({ "stopped": null }));
-    };
-    wait_for_end(pid, timeout)?;
+    let answer = context.ask(&server, method, &StopRequest {}, &json!({ "stopped": null }))?;
+    let Some(StopResponse { pid }) = answer else { return Ok(()) };
+    // A number of another machine's process says nothing here.
+    if !matches!(server, Server::Remote(_)) {
+        wait_for_end(pid, timeout)?;
+    }
     match context.is_json() {
         true => context.output.json(&json!({ "stopped": pid })),
         false => Ok(()),

@@ -9,7 +9,7 @@ use crate::{
     context::{Context, is_inside_transaction},
     failure::Failure,
     output::{path_fields, shown},
-    session::Server,
+    server::Server,
 };
 
 pub(super) const VERB: Verb = Verb {

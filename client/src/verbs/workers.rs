@@ -28,20 +28,15 @@ Starts no daemon: where none runs, it says so.",
 };
 
 fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
-    let server = context.server()?;
-    let mut session = context.session(&server)?;
+    let (server, absent) = (context.server()?, json!({ "running": false }));
     let method = "/onewriter.v1.Administration/Workers";
-    let answer: Option<WorkersResponse> = session.unary_if_running(method, &WorkersRequest {})?;
-    match (answer, context.is_json()) {
-        (None, _) => context.tell_not_running(&json!({ "running": false })),
-        (Some(WorkersResponse { workers }), true) => {
-            let workers: Vec<_> = workers.iter().map(as_json).collect();
-            context.output.json(&json!({ "running": true, "workers": workers }))
-        }
-        (Some(WorkersResponse { workers }), false) => {
-            workers.iter().try_for_each(|worker| print(context, worker))
-        }
+    let answer = context.ask(&server, method, &WorkersRequest {}, &absent)?;
+    let Some(WorkersResponse { workers }) = answer else { return Ok(()) };
+    if context.is_json() {
+        let workers: Vec<_> = workers.iter().map(as_json).collect();
+        return context.output.json(&json!({ "running": true, "workers": workers }));
     }
+    workers.iter().try_for_each(|worker| print(context, worker))
 }
 
 fn print(context: &mut Context, worker: &Worker) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ use crate::{
     failure::{Failure, with_sources},
     place::Place,
     process::{Ended, Ending, Tick},
-    session::Server,
+    server::Server,
     transaction::{Committed, Filling, Wish},
 };
 

@@ -12,7 +12,7 @@ use onewriter_tree::{
 use crate::{
     context::Context,
     failure::Failure,
-    session::Server,
+    server::Server,
     verbs::{
         fetch::{self, Errand},
         stat::ask,

@@ -9,7 +9,7 @@ use crate::{
     failure::Failure,
     place::Place,
     process::{Command, Ended, Ending, Sandbox, StartError, Tick},
-    session::Server,
+    server::Server,
     transaction::{Filling, Wish, transact},
     verbs::run::is_refusal,
 };

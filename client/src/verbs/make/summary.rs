@@ -4,7 +4,7 @@ use std::{ffi::OsString, time::SystemTime};
 
 use onewriter_proto::v1::{BuildBegin, BuildBegun, BuildEnd, BuildSummary};
 
-use crate::{context::Context, failure::Failure, repeat::Repeat, session::Server};
+use crate::{context::Context, failure::Failure, repeat::Repeat, server::Server};
 
 /// A build that has begun.
 pub(super) struct Account {

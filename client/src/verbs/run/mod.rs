@@ -11,7 +11,7 @@ use crate::{
     context::{Context, is_inside_transaction},
     failure::Failure,
     process::{Command, Ended, Tick},
-    session::Server,
+    server::Server,
     transaction::{Filling, transact},
     worker,
 };
