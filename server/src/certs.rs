@@ -1,7 +1,7 @@
 //! `onewriterd certs`: an authority, certificates and tokens for a first try.
 //!
 //! What a company's own authority issues is as good. Keys and tokens can be read by their owner only,
-//! and nothing that is there is overwritten.
+//! and nothing that is there is overwritten: in a directory that has an authority, more clients are added.
 
 use std::{
     fs::OpenOptions,
@@ -33,7 +33,7 @@ const YEARS: (i32, i32) = (2020, 2100);
 /// What to make.
 #[derive(Clone, Debug, Args)]
 pub struct Certs {
-    /// Where to put it; it is made if it is not there
+    /// Where to put it; it is made if it is not there. An authority that is there issues the certificates
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 
@@ -58,7 +58,21 @@ pub enum CertsError {
     /// A name that no file, or no certificate, can have.
     #[error("`{0}` cannot be a name here: letters, digits, `.`, `_` and `-` can")]
     Name(String),
-    /// A file is there, or cannot be written.
+    /// There is one of that name.
+    #[error("{} is there already; remove it to have another, or name a new client or token", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be written.
     #[error("cannot make {}", path.display())]
     Write {
         /// The file.
@@ -95,9 +109,12 @@ impl Certs {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&self.directory);
         made.map_err(|source| CertsError::Write { path: self.directory.clone(), source })?;
         let authority = self.authority()?;
-        let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let hosts = if self.hosts.is_empty() { hosts.to_vec() } else { self.hosts.clone() };
-        self.certificate("server", hosts, ExtendedKeyUsagePurpose::ServerAuth, &authority)?;
+        let is_new = !self.directory.join("server.pem").exists();
+        if is_new || !self.hosts.is_empty() {
+            let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+            let hosts = if self.hosts.is_empty() { hosts.to_vec() } else { self.hosts.clone() };
+            self.certificate("server", hosts, ExtendedKeyUsagePurpose::ServerAuth, &authority)?;
+        }
         for name in &self.clients {
             self.certificate(name, Vec::new(), ExtendedKeyUsagePurpose::ClientAuth, &authority)?;
         }
@@ -107,16 +124,24 @@ impl Certs {
         Ok(self.told())
     }
 
-    /// Its key is kept, so that more can be signed with other tools.
+    /// The one whose key is there, or a new one.
     fn authority(&self) -> Result<Issuer<'static, KeyPair>, CertsError> {
         let failed = |source| CertsError::Certificate { name: "ca".into(), source };
         let mut wanted = params("onewriter", Vec::new()).map_err(failed)?;
         wanted.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         wanted.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let path = self.directory.join("ca.key");
+        match std::fs::read_to_string(&path) {
+            Ok(key) => {
+                return Ok(Issuer::new(wanted, KeyPair::from_pem(&key).map_err(failed)?));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(CertsError::Read { path, source }),
+        }
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
         let certificate = wanted.self_signed(&key).map_err(failed)?;
-        self.write("ca.key", PRIVATE, &key.serialize_pem())?;
         self.write("ca.pem", PUBLIC, &certificate.pem())?;
+        self.write("ca.key", PRIVATE, &key.serialize_pem())?;
         Ok(Issuer::new(wanted, key))
     }
 
@@ -147,14 +172,29 @@ impl Certs {
             self.write(&format!("{name}.token"), PRIVATE, &format!("{token}\n"))?;
             list += &format!("\"{name}\" = \"{}\"\n", tokens::entry(token.as_bytes()));
         }
-        self.write("tokens.toml", PRIVATE, &list)
+        self.put("tokens.toml", OpenOptions::new().append(true).create(true), PRIVATE, &list)
     }
 
+    /// Makes a new file.
     fn write(&self, name: &str, mode: u32, text: &str) -> Result<(), CertsError> {
+        self.put(name, OpenOptions::new().write(true).create_new(true), mode, text)
+    }
+
+    fn put(
+        &self,
+        name: &str,
+        how: &mut OpenOptions,
+        mode: u32,
+        text: &str,
+    ) -> Result<(), CertsError> {
         let path = self.directory.join(name);
-        let made = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-        let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
-        written.map_err(|source| CertsError::Write { path, source })
+        let opened = how.mode(mode).open(&path);
+        opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|source| {
+            match source.kind() {
+                io::ErrorKind::AlreadyExists => CertsError::Exists { path },
+                _ => CertsError::Write { path, source },
+            }
+        })
     }
 
     /// The settings that go with it.
@@ -170,7 +210,7 @@ impl Certs {
         if !self.clients.is_empty() {
             told += &format!("tls-client-ca = {}\n", at("ca.pem"));
         }
-        if !self.tokens.is_empty() {
+        if self.directory.join("tokens.toml").exists() {
             told += &format!("tokens = {}\n", at("tokens.toml"));
         }
         told
@@ -233,9 +273,21 @@ mod tests {
         let tokens = tokens::Tokens::read(&at("tokens.toml")).unwrap();
         assert_eq!(tokens.owner(token.trim().as_bytes()).as_deref(), Some("nightly"));
 
-        let before = std::fs::read(at("ca.pem")).unwrap();
-        assert!(matches!(certs.make(), Err(CertsError::Write { .. })));
-        assert_eq!(std::fs::read(at("ca.pem")).unwrap(), before);
+        let all =
+            || ["ca.pem", "ca.key", "server.pem", "builder-7.pem"].map(|f| std::fs::read(at(f)));
+        let before = all().map(Result::unwrap);
+        assert!(matches!(certs.make(), Err(CertsError::Exists { .. })));
+        let more = Certs {
+            hosts: vec![],
+            clients: vec!["builder-8".into()],
+            tokens: vec!["weekly".into()],
+            ..certs
+        };
+        more.make().unwrap();
+        assert_eq!(all().map(Result::unwrap), before);
+        let token = std::fs::read_to_string(at("weekly.token")).unwrap();
+        let tokens = tokens::Tokens::read(&at("tokens.toml")).unwrap();
+        assert_eq!(tokens.owner(token.trim().as_bytes()).as_deref(), Some("weekly"));
     }
 
     #[test]

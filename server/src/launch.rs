@@ -95,6 +95,10 @@ pub(crate) type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Whether the files that the configuration names can be used.
 fn check(config: &Config) -> Result<(), AnyError> {
+    let state = config.root.join(STATE_DIR);
+    std::fs::read_dir(&state).map_err(|e| {
+        format!("{} is no build root: {}: {e}", config.root.display(), state.display())
+    })?;
     config.network.as_ref().map(tcp::check).transpose()?;
     reload::tokens(config)?;
     Ok(())

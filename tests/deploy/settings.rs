@@ -62,4 +62,7 @@ fn files_that_are_of_no_use_are_named_before_the_daemon_serves() {
         fs::write(&file, good).expect("it can be written");
     }
     checked(&root, &[], None).expect("all is well");
+    fs::rename(root.at(".onewriter"), root.outside("taken")).expect("it can be moved");
+    let refused = checked(&root, &[], None).expect_err("there is no root");
+    assert!(refused.contains("is no build root"), "{refused}");
 }

@@ -74,6 +74,17 @@ fn who_is_known_does_what_the_policy_allows() {
 }
 
 #[test]
+fn a_client_is_added_to_an_authority_that_there_is() {
+    let team = Team::new();
+    let directory = team.root.outside("tls");
+    let directory = directory.to_str().expect("a name");
+    let more = ["certs", directory, "--client", "late"];
+    team.root.client().start_program(ONEWRITERD, more).done().ok();
+    // The server knows who it is, and no rule names it.
+    team.certified("late").json("stat stage").failed(1, "FORBIDDEN");
+}
+
+#[test]
 fn who_is_not_known_is_told_so() {
     let team = Team::new();
     team.client().json("stat .").failed(1, "UNAUTHENTICATED");

@@ -37,6 +37,21 @@ pub enum ConfigError {
     /// Settings of the network contradict each other.
     #[error("{0}")]
     Network(&'static str),
+    /// A secret lies where others can read it.
+    #[error(
+        "`{setting}`: {} lies in the build root, where whoever may read the tree reads it too; put it \
+         into .onewriter/ or elsewhere, with what lies beside it",
+        file.display()
+    )]
+    Exposed {
+        /// Whose value it is.
+        setting: &'static str,
+        /// The secret.
+        file: PathBuf,
+    },
+    /// No place where figures could be served.
+    #[error("`metrics` is HOST:PORT, as in 127.0.0.1:9184, and not '{0}'")]
+    Metrics(String),
     /// Settings of the content store contradict each other.
     #[error("{0}")]
     Store(&'static str),

@@ -199,6 +199,12 @@ impl Config {
     pub fn of(settings: Settings) -> Result<Self, ConfigError> {
         let root = settings.root.clone().ok_or(ConfigError::NoRoot)?;
         let (network, cluster) = (Network::of(&settings)?, Cluster::of(&settings)?);
+        network::check_secrets(&settings, &root)?;
+        if let Some(place) = &settings.metrics
+            && place.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err())
+        {
+            return Err(ConfigError::Metrics(place.clone()));
+        }
         let store = StoreSettings::of(&settings)?;
         let collector = Collector::of(&settings)?;
         let policy = policy::policy(&settings)?;

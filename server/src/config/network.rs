@@ -1,6 +1,11 @@
 //! How other machines are served.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use onewriter_tree::path::STATE_DIR;
 
 use super::{ConfigError, Settings};
 use crate::tls::TlsFiles;
@@ -44,6 +49,24 @@ impl Network {
             idle: (!idle.is_zero()).then_some(idle),
         }))
     }
+}
+
+/// Refuses secrets that lie in the tree, where all who may read it read them too.
+pub(super) fn check_secrets(settings: &Settings, root: &Path) -> Result<(), ConfigError> {
+    let Ok(root) = root.canonicalize() else { return Ok(()) };
+    for (setting, file) in [
+        ("tls-key", &settings.tls_key),
+        ("cas-tls-key", &settings.cas_tls_key),
+        ("cas-token-file", &settings.cas_token_file),
+    ] {
+        let Some(file) = file else { continue };
+        // Where it cannot be found, whoever reads it says so.
+        let Ok(real) = file.canonicalize() else { continue };
+        if real.starts_with(&root) && !real.starts_with(root.join(STATE_DIR)) {
+            return Err(ConfigError::Exposed { setting, file: file.clone() });
+        }
+    }
+    Ok(())
 }
 
 fn tls(settings: &Settings) -> Result<Option<TlsFiles>, ConfigError> {

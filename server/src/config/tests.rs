@@ -38,6 +38,13 @@ fn what_is_wrong_is_named_with_file_line_and_key() {
         ("\n\ndurabilty = \"power\"\n", 3, "durabilty"),
         ("idle-timeout = 1\ndurability = \"mostly\"", 2, "mostly"),
         ("idle-timeout = \"x", 1, ""),
+        (
+            "idle-timeout = \"x\"",
+            1,
+            "`idle-timeout`: invalid type: string \"x\", expected a whole number",
+        ),
+        ("\nlisten = \":1\"", 2, "`listen`: "),
+        ("cas-size = \"10X\"", 1, "`cas-size`: "),
     ] {
         let root = root(text);
         match Config::load(&flags(root.path(), &[])) {
@@ -160,5 +167,37 @@ fn an_external_store_is_told_whole_and_without_contradiction() {
             assert!(what.contains("without TLS"), "{what}")
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_secret_in_the_tree_is_refused_and_one_beside_it_is_not() {
+    let at = |place: &str| {
+        let root = root(&format!("cas = \"grpcs://cas.example:1\"\ncas-token-file = \"{place}\""));
+        std::fs::create_dir(root.path().join(STATE_DIR).join("tls")).unwrap();
+        std::fs::create_dir(root.path().join("tls")).unwrap();
+        std::os::unix::fs::symlink("../tls", root.path().join(STATE_DIR).join("led")).unwrap();
+        for directory in [root.path().join(STATE_DIR), root.path().to_owned()] {
+            std::fs::write(directory.join("tls/token"), "x").unwrap();
+        }
+        Config::load(&flags(root.path(), &[]))
+    };
+    for exposed in ["../tls/token", "led/token"] {
+        let refused = at(exposed);
+        assert!(matches!(refused, Err(ConfigError::Exposed { .. })), "{exposed}: {refused:?}");
+    }
+    for good in ["tls/token", "/dev/null", "tls/is-not-there"] {
+        at(good).unwrap();
+    }
+}
+
+#[test]
+fn figures_are_served_at_an_address() {
+    let with = |place| Config::load(&flags(root("").path(), &["--metrics", place]));
+    for good in ["127.0.0.1:0", "[::1]:9184", "localhost:9184"] {
+        with(good).unwrap();
+    }
+    for bad in ["foo", "9184", "localhost:", "localhost:http"] {
+        assert!(matches!(with(bad), Err(ConfigError::Metrics(_))), "{bad}");
     }
 }
