@@ -278,4 +278,12 @@ fn more_paths_than_one_request_holds() {
     fs::create_dir(root.at("into")).unwrap();
     root.run(command(&["mv", "-t", "into"])).ok();
     assert_eq!(fs::read_dir(root.at("into")).unwrap().count(), names.len());
+    // On the wire each of them is as long as the directory in which the command stands.
+    let deep = [&*"x".repeat(250); 15].join("/");
+    root.run(["mkdir", "-p", &deep]).ok();
+    let stands_there = || root.client().within(root.at(&deep));
+    let few = &names[..1500];
+    let command = |verb: &str| [[verb.into()].as_slice(), few].concat();
+    stands_there().run(command("mkdir")).ok();
+    assert_eq!(stands_there().run(command("stat")).ok().lines().count(), few.len());
 }

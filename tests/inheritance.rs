@@ -110,3 +110,17 @@ fn a_clients_directory_is_not_kept_busy() {
     root.run("rm -r sub").ok();
     assert!(daemon.descriptors().iter().all(|(_, target)| !target.starts_with(root.at("sub"))));
 }
+
+/// A socket or file that is opened then would get its number, and what is printed with it.
+#[test]
+fn a_standard_output_that_is_closed_is_nothing_else() {
+    let root = Root::new();
+    root.write("big", vec![b'x'; 3_000_000]);
+    for script in ["exec onewriter cat big >&-", "exec onewriter cat big <&- >&-"] {
+        let done = root.sh(script);
+        assert_eq!(done.code(), Some(1), "{done}");
+        assert!(done.stderr.contains("standard output"), "{done}");
+    }
+    root.sh("exec onewriter mkdir d <&- >&- 2>&-").ok();
+    assert!(root.at("d").is_dir());
+}

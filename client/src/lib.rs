@@ -66,6 +66,7 @@ pub fn clap() -> clap::Command {
 
 /// Runs the program; its exit code. `arguments` begin with the program's name.
 pub fn run(arguments: Vec<OsString>) -> i32 {
+    process::occupy_standard_numbers();
     if let Some(tool) = arguments.first().and_then(|program| shims::called_as(program)) {
         return shims::run(tool, arguments);
     }

@@ -75,7 +75,7 @@ fn paths(kind: &mut Kind) -> Option<&mut Vec<Vec<u8>>> {
 }
 
 /// In their order, in as few parts as the limits allow; none of them is empty.
-fn parts<T>(items: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+pub(crate) fn parts<T>(items: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
     let mut parts: Vec<Vec<T>> = Vec::new();
     let mut bytes = 0;
     for item in items {

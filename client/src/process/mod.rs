@@ -26,7 +26,7 @@ use rustix::{
     process::{Pid, Signal, getpid, getppid, set_child_subreaper, set_parent_process_death_signal},
 };
 
-pub(crate) use self::sys::is_pipe;
+pub(crate) use self::sys::{is_pipe, occupy_standard_numbers};
 pub use self::{
     ending::{Ended, Ending},
     interruption::{Interruptions, Wanted},

@@ -150,6 +150,21 @@ pub(crate) fn is_pipe(number: c_int) -> bool {
     found.st_mode & libc::S_IFMT == libc::S_IFIFO
 }
 
+/// Gives each of the numbers 0, 1 and 2 that is free to what fails as nothing does: else the next file or
+/// socket that is opened would be taken for standard input or output.
+#[expect(unsafe_code, reason = "numbers that may be no descriptors, and that nobody owns")]
+pub(crate) fn occupy_standard_numbers() {
+    let mut numbers = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: the array has three elements.
+    unsafe { libc::poll(numbers.as_mut_ptr(), 3, 0) };
+    for number in numbers.iter().filter(|number| number.revents & libc::POLLNVAL != 0) {
+        // The other way round: whoever reads the one or writes to the others is told EBADF.
+        let how = if number.fd == 0 { libc::O_WRONLY } else { libc::O_RDONLY };
+        // SAFETY: the name ends with NUL. It gets the lowest number that is free, which is this one.
+        unsafe { libc::open(c"/dev/null".as_ptr(), how) };
+    }
+}
+
 /// What a child is to do, which returns only if it could not become another program.
 type Life<'a> = &'a mut dyn FnMut();
 

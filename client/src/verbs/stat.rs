@@ -14,6 +14,7 @@ use crate::{
     failure::Failure,
     output::{path_fields, shown},
     repeat::Repeat,
+    requests::parts,
     server::Server,
 };
 
@@ -68,11 +69,15 @@ pub(crate) fn ask(
     paths: Vec<Vec<u8>>,
     follow: bool,
 ) -> Result<Vec<Stat>, Failure> {
-    let request = StatRequest { context: Some(context.request(server)), paths, follow };
     let mut session = context.session(server)?;
-    let response: StatResponse =
-        session.unary("/onewriter.v1.Reading/Stat", &request, Repeat::Safe)?;
-    Ok(response.stats)
+    let mut stats = Vec::new();
+    for paths in parts(paths, Vec::len) {
+        let request = StatRequest { context: Some(context.request(server)), paths, follow };
+        let method = "/onewriter.v1.Reading/Stat";
+        let response: StatResponse = session.unary(method, &request, Repeat::Safe)?;
+        stats.extend(response.stats);
+    }
+    Ok(stats)
 }
 
 fn kind(stat: &Stat) -> String {

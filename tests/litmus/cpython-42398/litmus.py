@@ -14,6 +14,7 @@ class RegenAll(Regeneration):
     bug = "cpython-42398"
     name = "regen-all"
     goal = "regen-all"
+    rounds = {"full": 1000, "quick": 10}
     rows = (TORN, REBUILT)
     what_a_round_is = f"one make -j8 regen-all: {len(MODULES)} headers rewritten beside {len(MODULES)} gcc jobs"
     settings = {
