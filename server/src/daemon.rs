@@ -30,7 +30,7 @@ use crate::{
         tcp::{self, ListenError},
         unix,
     },
-    manager, metrics, reload, services,
+    manager, memory, metrics, reload, services,
     spans::Spans,
     tls::TlsError,
     tokens::TokensError,
@@ -189,6 +189,8 @@ pub(crate) async fn run_with(
     ready(&engine);
     manager::ready(&root);
     watch_over(&engine, &lifecycle);
+    let quiet = Arc::clone(&lifecycle);
+    tokio::spawn(async move { memory::give_back(&quiet).await });
 
     if let Some(figures) = figures {
         drop(figures.serve(&engine, &lifecycle, others));

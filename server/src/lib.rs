@@ -18,6 +18,7 @@ pub mod launch;
 mod lifecycle;
 pub mod listener;
 mod manager;
+mod memory;
 mod metrics;
 mod peer;
 mod presence;

@@ -120,6 +120,11 @@ impl Lifecycle {
         let _ = self.phase.subscribe().wait_for(|phase| *phase >= wanted).await;
     }
 
+    /// Returns when somebody is connected.
+    pub(crate) async fn busy(&self) {
+        self.connections.somebody().await;
+    }
+
     /// Returns when nobody has been connected for `limit`.
     pub(crate) async fn idle(&self, limit: Duration) {
         self.connections.idle(limit).await;

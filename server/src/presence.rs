@@ -28,6 +28,11 @@ impl Presence {
         let _ = self.0.subscribe().wait_for(|n| *n == 0).await;
     }
 
+    /// Returns when somebody is there.
+    pub(crate) async fn somebody(&self) {
+        let _ = self.0.subscribe().wait_for(|n| *n > 0).await;
+    }
+
     /// Returns when nobody has been there for `limit`.
     pub(crate) async fn idle(&self, limit: Duration) {
         let mut changes = self.0.subscribe();
@@ -60,6 +65,14 @@ mod tests {
         let start = Instant::now();
         presence.idle(LIMIT).await;
         start.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn somebody_is_noticed() {
+        let presence = Arc::new(Presence::default());
+        assert!(timeout(LIMIT, presence.somebody()).await.is_err());
+        let _present = presence.enter();
+        assert!(timeout(LIMIT, presence.somebody()).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
