@@ -22,6 +22,19 @@ async fn impatient() -> Server {
     .await
 }
 
+/// One in which alice has so many requests at once.
+async fn with_requests(requests: usize) -> Server {
+    Server::with(|settings| {
+        settings.allow = vec!["*".into()];
+        settings.limits = vec![LimitEntry {
+            who: vec!["cert:alice".into()],
+            requests: Some(requests),
+            ..LimitEntry::default()
+        }];
+    })
+    .await
+}
+
 /// Returns when the other end has hung up.
 async fn hung_up(mut socket: impl tokio::io::AsyncRead + Unpin) {
     let mut seen = vec![0; 4096];
@@ -85,15 +98,7 @@ async fn who_never_reads_is_given_up() {
 
 #[tokio::test]
 async fn streams_that_begin_and_do_not_go_on_have_only_so_many_places() {
-    let server = Server::with(|settings| {
-        settings.allow = vec!["*".into()];
-        settings.limits = vec![crate::config::LimitEntry {
-            who: vec!["cert:alice".into()],
-            requests: Some(2),
-            ..crate::config::LimitEntry::default()
-        }];
-    })
-    .await;
+    let server = with_requests(2).await;
     let mut alice = server.mutations("alice").await;
     let mut still = Vec::new();
     for n in 0..100 {
@@ -122,6 +127,27 @@ async fn streams_that_begin_and_do_not_go_on_have_only_so_many_places() {
     // Whoever gives up a place makes room for the next; and nothing stays behind.
     still.truncate(1);
     until("only that one is left", || server.daemon.staging() == 1).await;
+}
+
+#[tokio::test]
+async fn streams_that_wait_for_their_turn_leave_the_others_room_on_their_connection() {
+    let server = with_requests(2).await;
+    let alice = server.mutations("alice").await;
+    // Each is larger than what may be under way of it before anybody takes it.
+    let publish = |n: usize| {
+        let mut alice = alice.clone();
+        tokio::spawn(async move {
+            let mut stream = Exchange::begin(&mut alice, begin(&format!("f{n}"), None)).await;
+            for _ in 0..8 {
+                stream.send(chunk(vec![7; 256 << 10])).await;
+            }
+            stream.send(finish(2 << 20)).await;
+            stream.answer().await
+        })
+    };
+    for stream in (0..40).map(publish).collect::<Vec<_>>() {
+        ended(stream).await.unwrap().expect("it is published");
+    }
 }
 
 #[tokio::test]
