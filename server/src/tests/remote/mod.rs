@@ -143,7 +143,7 @@ impl Server {
     }
 }
 
-async fn wire_over(
+pub(super) async fn wire_over(
     socket: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 ) -> Wire {
     let handshake =
