@@ -61,6 +61,25 @@ async fn content_for_a_place_that_is_forbidden_is_not_taken_in() {
 }
 
 #[tokio::test]
+async fn content_for_a_place_that_is_forbidden_is_not_looked_for_either() {
+    let server = server().await;
+    let mut alice = server.mutations("alice").await;
+    let content = onewriter_store::Digest::of(onewriter_store::Function::Sha256, b"content");
+    for unchanged in [v1::Unchanged::Keep, v1::Unchanged::Replace] {
+        let to = v1::Publication { unchanged: unchanged.into(), ..to("elsewhere").unwrap() };
+        let digest = v1::Digest {
+            function: v1::digest::Function::Sha256.into(),
+            hash: content.hash.to_vec(),
+            size: content.size,
+        };
+        let publish = v1::PublishDigest { to: Some(to), digest: Some(digest) };
+        let request = v1::PublishDigestRequest { context: None, publish: Some(publish) };
+        // Not that it is missing.
+        assert_forbidden(&in_time(alice.publish_digest(request)).await.unwrap_err(), "elsewhere");
+    }
+}
+
+#[tokio::test]
 async fn both_names_of_a_rename_and_of_a_link_count() {
     let server = server().await;
     std::fs::create_dir_all(server.daemon.path("src")).unwrap();
