@@ -5721,6 +5721,7 @@ pub mod builds_client {
             self
         }
         /// Begins a build. One that has begun already under this id is joined, and stays as it was begun.
+        /// Begin, Ran and End are for whoever may publish somewhere.
         /// INVALID_ARGUMENT BAD_REQUEST, where the id has more than 128 bytes
         pub async fn begin(
             &mut self,
@@ -5762,7 +5763,9 @@ pub mod builds_client {
             req.extensions_mut().insert(GrpcMethod::new("onewriter.v1.Builds", "Ran"));
             self.inner.unary(req, path, codec).await
         }
-        /// Ends a build, and adds it up.
+        /// Ends a build, and adds it up. The sums are for whoever may read the root, as List and Report are:
+        /// to others the build is ended, and then FORBIDDEN is answered.
+        /// INVALID_ARGUMENT BAD_REQUEST, where the id has more than 128 bytes
         /// NOT_FOUND NOT_FOUND, where there is no such build
         /// INTERNAL JOURNAL
         pub async fn end(
@@ -5848,6 +5851,7 @@ pub mod builds_server {
     #[async_trait]
     pub trait Builds: std::marker::Send + std::marker::Sync + 'static {
         /// Begins a build. One that has begun already under this id is joined, and stays as it was begun.
+        /// Begin, Ran and End are for whoever may publish somewhere.
         /// INVALID_ARGUMENT BAD_REQUEST, where the id has more than 128 bytes
         async fn begin(
             &self,
@@ -5859,7 +5863,9 @@ pub mod builds_server {
             &self,
             request: tonic::Request<super::RecipeRan>,
         ) -> std::result::Result<tonic::Response<super::RecipeNoted>, tonic::Status>;
-        /// Ends a build, and adds it up.
+        /// Ends a build, and adds it up. The sums are for whoever may read the root, as List and Report are:
+        /// to others the build is ended, and then FORBIDDEN is answered.
+        /// INVALID_ARGUMENT BAD_REQUEST, where the id has more than 128 bytes
         /// NOT_FOUND NOT_FOUND, where there is no such build
         /// INTERNAL JOURNAL
         async fn end(
