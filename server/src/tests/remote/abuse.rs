@@ -151,6 +151,44 @@ async fn streams_that_wait_for_their_turn_leave_the_others_room_on_their_connect
 }
 
 #[tokio::test]
+async fn only_a_lease_that_is_held_spares_a_stream_its_turn() {
+    use onewriter_proto::v1::{hold_response, leases_client::LeasesClient};
+    use tokio_stream::StreamExt as _;
+    let server = with_requests(1).await;
+    let wire = server.wire("alice").await;
+    let mut alice = client(wire.clone());
+    let under = |path: &str, lease: u64| {
+        let v1::publish_stream_request::Step::Begin(mut first) = begin(path, None) else {
+            unreachable!()
+        };
+        first.context.get_or_insert_default().leases = vec![lease];
+        v1::publish_stream_request::Step::Begin(first)
+    };
+    let still = Exchange::begin(&mut alice, begin("still", None)).await;
+    still.send(chunk("x")).await;
+    until("it has the only place", || server.daemon.staging() == 1).await;
+    let first = v1::PublishStreamRequest { step: Some(under("invented", 7)) };
+    let mut late = tonic::Request::new(tokio_stream::once(first));
+    late.set_timeout(Duration::from_millis(50));
+    let mut late = in_time(alice.publish_stream(late)).await.unwrap().into_inner();
+    let refused = in_time(late.message()).await.unwrap_err();
+    assert_eq!(told(&refused, "rule").2, "requests = 1");
+
+    let subject = Some(v1::lease_acquire::Subject::Path("held".into()));
+    let acquire = v1::LeaseAcquire { subject, ..Default::default() };
+    let step = Some(v1::hold_request::Step::Acquire(acquire));
+    let steps = tokio_stream::iter([v1::HoldRequest { step }]).chain(tokio_stream::pending());
+    let mut leases = LeasesClient::with_origin(wire, ORIGIN.parse().unwrap());
+    let mut held = in_time(leases.hold(steps)).await.unwrap().into_inner();
+    let granted = in_time(held.message()).await.unwrap().and_then(|answer| answer.step);
+    let Some(hold_response::Step::Granted(granted)) = granted else { panic!("{granted:?}") };
+    let mut stream = Exchange::begin(&mut alice, under("held", granted.token)).await;
+    stream.send(chunk("x")).await;
+    stream.send(finish(1)).await;
+    stream.answer().await.unwrap().expect("it is published");
+}
+
+#[tokio::test]
 async fn streams_that_are_reset_by_the_thousand_cost_only_their_connection() {
     let server = Server::start().await;
     let mut socket = server.shake(server.tls(Some("alice"))).await.unwrap();
