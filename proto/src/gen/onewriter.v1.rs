@@ -3833,7 +3833,8 @@ pub struct TransactionBegin {
     /// The command line as people may read it, for `status`; cut at 1,024 bytes.
     #[prost(string, tag = "3")]
     pub command: ::prost::alloc::string::String,
-    /// How long to wait for its turn after a conflict, in milliseconds; 0 means 300,000.
+    /// How long to wait for its turn after a conflict, in milliseconds; 0 means 300,000. In TransactRemote
+    /// also how long to wait for a turn to send content (`limits.requests`).
     #[prost(uint64, tag = "4")]
     pub wait_ms: u64,
 }
