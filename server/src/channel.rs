@@ -26,9 +26,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How often a server that is being asked has to show that its machine is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Flow control windows, in bytes. They bound what the daemon holds of a server's answers.
+/// Flow control windows, in bytes. The one of a stream bounds what the daemon holds of an answer that
+/// its client does not take; all streams have the largest that there is (RFC 9113, 6.9.1), so that two
+/// thousand such answers keep no other from coming.
 const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 8 << 20;
+const CONNECTION_WINDOW: u32 = i32::MAX as u32;
 
 /// What the daemon calls itself in a server's log.
 const AGENT: &str = concat!("onewriterd/", env!("CARGO_PKG_VERSION"));

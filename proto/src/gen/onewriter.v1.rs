@@ -3833,7 +3833,8 @@ pub struct TransactionBegin {
     /// The command line as people may read it, for `status`; cut at 1,024 bytes.
     #[prost(string, tag = "3")]
     pub command: ::prost::alloc::string::String,
-    /// How long to wait for its turn after a conflict, in milliseconds; 0 means 300,000.
+    /// How long to wait for its turn after a conflict, in milliseconds; 0 means 300,000. In TransactRemote
+    /// also how long to wait for a turn to send content (`limits.requests`).
     #[prost(uint64, tag = "4")]
     pub wait_ms: u64,
 }
@@ -5721,6 +5722,7 @@ pub mod builds_client {
             self
         }
         /// Begins a build. One that has begun already under this id is joined, and stays as it was begun.
+        /// Begin, Ran and End are for whoever may publish somewhere.
         /// INVALID_ARGUMENT BAD_REQUEST, where the id has more than 128 bytes
         pub async fn begin(
             &mut self,
@@ -5762,7 +5764,9 @@ pub mod builds_client {
             req.extensions_mut().insert(GrpcMethod::new("onewriter.v1.Builds", "Ran"));
             self.inner.unary(req, path, codec).await
         }
-        /// Ends a build, and adds it up.
+        /// Ends a build, and adds it up. The sums are for whoever may read the root, as List and Report are:
+        /// to others the build is ended, and then FORBIDDEN is answered.
+        /// INVALID_ARGUMENT BAD_REQUEST, where the id has more than 128 bytes
         /// NOT_FOUND NOT_FOUND, where there is no such build
         /// INTERNAL JOURNAL
         pub async fn end(
@@ -5848,6 +5852,7 @@ pub mod builds_server {
     #[async_trait]
     pub trait Builds: std::marker::Send + std::marker::Sync + 'static {
         /// Begins a build. One that has begun already under this id is joined, and stays as it was begun.
+        /// Begin, Ran and End are for whoever may publish somewhere.
         /// INVALID_ARGUMENT BAD_REQUEST, where the id has more than 128 bytes
         async fn begin(
             &self,
@@ -5859,7 +5864,9 @@ pub mod builds_server {
             &self,
             request: tonic::Request<super::RecipeRan>,
         ) -> std::result::Result<tonic::Response<super::RecipeNoted>, tonic::Status>;
-        /// Ends a build, and adds it up.
+        /// Ends a build, and adds it up. The sums are for whoever may read the root, as List and Report are:
+        /// to others the build is ended, and then FORBIDDEN is answered.
+        /// INVALID_ARGUMENT BAD_REQUEST, where the id has more than 128 bytes
         /// NOT_FOUND NOT_FOUND, where there is no such build
         /// INTERNAL JOURNAL
         async fn end(

@@ -1,6 +1,7 @@
 //! Accepting connections, and serving HTTP/2 on whatever they come over.
 
 mod remote;
+mod room;
 pub mod tcp;
 pub(crate) mod unix;
 
@@ -11,9 +12,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::codegen::Service as _;
 
-use self::remote::Exceeded;
 pub(crate) use self::remote::{Patience, Remote};
 pub use self::unix::SOCKET;
+use self::{remote::Exceeded, room::Room};
 use crate::{
     corked::Corked,
     desk::Desk,
@@ -25,20 +26,11 @@ use crate::{
     spans::{Spans, Traced},
 };
 
-/// Flow control windows and frames that let content travel at memory speed, in bytes. A frame takes
-/// half a megabyte of content and what a message says around it.
-const STREAM_WINDOW: u32 = 4 << 20;
-const CONNECTION_WINDOW: u32 = 8 << 20;
-const FRAME: u32 = 513 << 10;
-
 /// Metadata that one request may send, in bytes.
 const MAX_HEADERS: u32 = 16 << 10;
 
 /// How long to wait when a connection could not be accepted.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
-
-/// Requests that one connection may have under way.
-const MAX_STREAMS: u32 = 1024;
 
 /// Where connections come from.
 pub(crate) trait Accept {
@@ -114,6 +106,7 @@ impl Host {
     {
         let (desk, gate) = (Arc::clone(&self.desk), Arc::clone(&self.gate));
         let mut shift = desk.shift();
+        let room = if gate.is_free(&origin) { Room::FREE } else { Room::IN_TURN };
         let (lifecycle, open) = (Arc::clone(&self.lifecycle), self.lifecycle.connected());
         let (asks, patience) = (origin.clone(), remote.as_ref().map(Remote::patience));
         let begun = remote.as_ref().map(Remote::begun);
@@ -155,13 +148,8 @@ impl Host {
             }
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME)
-            .max_header_list_size(MAX_HEADERS)
-            .max_concurrent_streams(MAX_STREAMS);
+        builder.timer(TokioTimer::new()).max_header_list_size(MAX_HEADERS);
+        room.limit(&mut builder);
         if let Some(patience) = patience {
             builder
                 .keep_alive_interval(patience.keep_alive)

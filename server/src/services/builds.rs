@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use onewriter_core::{
-    Engine,
+    Caller, Engine,
     account::{Account, Finding, Kind, Line},
     journal::{Build, How, RecipeOutcome},
 };
@@ -42,6 +42,11 @@ impl Builds {
         Self { engine }
     }
 
+    /// Builds are of those who may change something somewhere, which `make` does by publishing.
+    async fn may_build(&self, caller: &Caller) -> Result<(), Status> {
+        self.engine.permit_somewhere(caller, Deed::Publish).await.map_err(status)
+    }
+
     /// Commands and findings name files anywhere.
     async fn may_see_all<T>(
         &self,
@@ -60,10 +65,10 @@ impl v1::builds_server::Builds for Builds {
         mut request: Request<BuildBegin>,
     ) -> Result<Response<BuildBegun>, Status> {
         let context = request.get_mut().context.take();
-        let owner = Terms::of(&request, context).caller.owner;
-        if owner.build.len() > ID_MAX {
-            return Err(status(convert::bad("context", "a build's id has at most 128 bytes")));
-        }
+        let caller = Terms::of(&request, context).caller;
+        self.may_build(&caller).await?;
+        let owner = caller.owner;
+        check_id("context", &owner.build)?;
         let BuildBegin { command, directory, jobs, .. } = request.into_inner();
         let id = self.engine.begin_build(Build {
             id: owner.build,
@@ -80,6 +85,7 @@ impl v1::builds_server::Builds for Builds {
     async fn ran(&self, mut request: Request<RecipeRan>) -> Result<Response<RecipeNoted>, Status> {
         let context = request.get_mut().context.take();
         let Terms { caller, recipe, .. } = Terms::of(&request, context);
+        self.may_build(&caller).await?;
         if caller.owner.build.is_empty() {
             return Err(status(convert::bad("context", "a recipe belongs to a build")));
         }
@@ -95,8 +101,12 @@ impl v1::builds_server::Builds for Builds {
     }
 
     async fn end(&self, request: Request<BuildEnd>) -> Result<Response<BuildSummary>, Status> {
-        let BuildEnd { id, exit_code } = request.into_inner();
+        self.may_build(&caller(&request, "builds")).await?;
+        let BuildEnd { id, exit_code } = request.get_ref().clone();
+        check_id("id", &id)?;
         self.engine.journal().end_build(id.clone(), std::time::SystemTime::now(), exit_code);
+        // It is over, also where its sums are not for whoever ended it.
+        self.may_see_all(&request, "builds").await?;
         let account = account(&self.engine, id).await?;
         Ok(Response::new(summary(&account)))
     }
@@ -124,6 +134,13 @@ impl v1::builds_server::Builds for Builds {
         let deadline = peer::deadline(request.metadata());
         let (engine, id) = (Arc::clone(&self.engine), request.into_inner().build);
         Ok(Response::new(answers(1, deadline, |to| report(engine, id, to))))
+    }
+}
+
+fn check_id(field: &str, id: &str) -> Result<(), Status> {
+    match id.len() {
+        0..=ID_MAX => Ok(()),
+        _ => Err(status(convert::bad(field, "a build's id has at most 128 bytes"))),
     }
 }
 

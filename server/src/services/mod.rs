@@ -1,6 +1,7 @@
 //! The gRPC services: convert, call the core, convert.
 
 mod administration;
+mod arrival;
 mod builds;
 mod bulk;
 mod leases;

@@ -10,7 +10,7 @@ use onewriter_proto::{
 use onewriter_store::StoreError;
 use onewriter_tree::{
     Error, Reason, RelPath, Staged,
-    mutation::{Change, Publish, Source, Unchanged},
+    mutation::{Change, Deed, Publish, Source, Unchanged},
 };
 use tonic::{Request, Status};
 
@@ -48,7 +48,7 @@ pub(super) async fn serve(
 }
 
 /// The answer, if it can be given without being sent any content: where the path has it already,
-/// or another path of the root or the store has.
+/// or another path of the root or the store has. Whoever may not publish there does not learn that.
 pub(super) async fn known(
     engine: &Engine,
     content: &Arc<Content>,
@@ -59,6 +59,7 @@ pub(super) async fn known(
     let publication = |source| convert::publication(to.clone(), source, umask).map_err(status);
     let publish = publication(nothing())?;
     let path = publish.path.clone();
+    engine.permit(caller, Deed::Publish, &path).await.map_err(status)?;
     if publish.unchanged != Unchanged::Replace {
         let recognise = Recognise::new(publish, wanted, Arc::clone(content));
         let changes = engine.run(caller.clone(), Box::new(recognise)).await.map_err(status)?;

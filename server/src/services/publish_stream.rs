@@ -19,13 +19,14 @@ use onewriter_tree::{
 use tonic::{Request, Status};
 
 use super::{
-    Answers, MAX_CHUNK, Sender, answers,
+    Answers, Sender, answers,
+    arrival::{Arrival, Arrived},
     messages::Messages,
     publish_digest::{known, nothing, put},
     send, within,
 };
 use crate::{
-    content::{Content, Inflow, Wanted},
+    content::{Content, Wanted},
     peer::Terms,
     status::status,
 };
@@ -61,15 +62,13 @@ async fn publish(
     terms.check_key(1).map_err(status)?;
     let Terms { caller, umask, .. } = terms;
     // Checked before any content is sent.
-    publication(to.clone(), nothing(), umask)?;
+    let place = publication(to.clone(), nothing(), umask)?.path;
     let wanted = blake3.map(wanted).transpose().map_err(status)?;
     if let Some(wanted) = wanted
         && let Some(done) = known(&engine, &content, &caller, (&to, umask), wanted).await?
     {
         return Ok(done);
     }
-    let path = to.as_ref().map(|to| to.path.clone()).unwrap_or_default();
-    let place = RelPath::parse(&path).unwrap_or_default();
     // Asked again when all of it is there; but it would have taken room until then.
     engine.permit(&caller, Deed::Publish, &place).await.map_err(status)?;
     let _turn = engine.turn_to_send(&caller, &place).await.map_err(status)?;
@@ -77,7 +76,7 @@ async fn publish(
         let proceed = PublishStreamResponse { step: Some(Out::Proceed(PublishProceed {})) };
         send(answers, proceed).await?;
     }
-    let staged = receive(&engine, &mut steps, &path, wanted, &caller).await?;
+    let staged = receive(&engine, &mut steps, &place, wanted, &caller).await?;
     if let Some(found) = wanted {
         return put(&engine, &content, caller, (&to, umask), staged, found).await;
     }
@@ -94,32 +93,17 @@ fn publication(to: Option<Publication>, source: Source, umask: u32) -> Result<Pu
 async fn receive(
     engine: &Engine,
     steps: &mut impl Messages<PublishStreamRequest>,
-    path: &[u8],
+    place: &RelPath,
     wanted: Option<Wanted>,
     caller: &Caller,
 ) -> Result<Staged, Status> {
-    let fail = |errno| {
-        let error = Error::io(path, "cannot write its content into staging", errno);
-        status(engine.tree().or_lost(error))
-    };
-    let staged = engine.tree().staging().create_own().map_err(fail)?;
-    let mut inflow = Inflow::new(&staged, wanted.map(|wanted| wanted.function)).map_err(fail)?;
+    let path = place.as_bytes();
+    let function = wanted.map(|wanted| wanted.function);
+    let mut arrival = Arrival::begin(engine, caller, place, function)?;
     let mut usage = caller.rights.as_ref().map(Rights::usage);
-    let place = RelPath::parse(path).unwrap_or_default();
     let PublishFinish { size: announced } = loop {
         match next(steps, caller.deadline, path).await? {
-            Some(In::Chunk(chunk)) if chunk.len() > MAX_CHUNK => {
-                return Err(status(convert::bad("chunk", "a chunk has at most 1 MiB")));
-            }
-            Some(In::Chunk(chunk)) => {
-                let mut room = None;
-                if let (Some(rights), Some(usage)) = (&caller.rights, &mut usage) {
-                    let bytes = chunk.len();
-                    engine.spend(caller, usage, bytes as u64, &place).await.map_err(status)?;
-                    room = Some(rights.room(bytes).await);
-                }
-                inflow.push(chunk, room).await.map_err(fail)?;
-            }
+            Some(In::Chunk(chunk)) => arrival.take(chunk, &mut usage).await?,
             Some(In::Finish(finish)) => break finish,
             Some(In::Begin(_)) => {
                 return Err(status(convert::bad("begin", "the stream has begun already")));
@@ -130,14 +114,14 @@ async fn receive(
             }
         }
     };
-    let (size, found) = inflow.end().await.map_err(fail)?;
+    let Arrived { staged, size, digest } = arrival.end().await?;
     let mismatch = |why| status(Error::new(Reason::ContentMismatch, path, why));
     if size != announced {
         let why =
             format!("{size} bytes arrived, {announced} were announced; nothing was published");
         return Err(mismatch(why));
     }
-    if wanted.zip(found).is_some_and(|(wanted, found)| !wanted.is(&found)) {
+    if wanted.zip(digest).is_some_and(|(wanted, found)| !wanted.is(&found)) {
         let why = "the content that arrived does not have the digest that was announced; nothing \
                    was published";
         return Err(mismatch(why.to_owned()));

@@ -86,7 +86,12 @@ fn of(key: &str) -> Vec<u8> {
 }
 
 pub(super) fn begin(key: &str) -> In {
-    let begin = TransactionBegin { method: "run".into(), ..Default::default() };
+    begin_for(key, 0)
+}
+
+/// One that waits for so many milliseconds.
+pub(super) fn begin_for(key: &str, wait_ms: u64) -> In {
+    let begin = TransactionBegin { method: "run".into(), wait_ms, ..Default::default() };
     In::Begin(RemoteBegin { begin: Some(begin), key: of(key) })
 }
 

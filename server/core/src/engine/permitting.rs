@@ -154,7 +154,7 @@ impl Engine {
         caller: &Caller,
         path: &RelPath,
     ) -> Result<Option<Slot>, Refusal> {
-        let Some((rights, deadline)) = takes_turns(caller) else { return Ok(None) };
+        let Some((rights, deadline)) = self.takes_turns(caller) else { return Ok(None) };
         self.granted(caller, path, rights.turn(deadline).await).await
     }
 
@@ -168,7 +168,7 @@ impl Engine {
         caller: &Caller,
         path: &RelPath,
     ) -> Result<Option<Slot>, Refusal> {
-        let Some((rights, deadline)) = takes_turns(caller) else { return Ok(None) };
+        let Some((rights, deadline)) = self.takes_turns(caller) else { return Ok(None) };
         self.granted(caller, path, rights.turn_to_send(deadline).await).await
     }
 
@@ -182,8 +182,16 @@ impl Engine {
         caller: &Caller,
         path: &RelPath,
     ) -> Result<Option<Slot>, Refusal> {
-        let Some((rights, deadline)) = takes_turns(caller) else { return Ok(None) };
+        let Some((rights, deadline)) = self.takes_turns(caller) else { return Ok(None) };
         self.granted(caller, path, rights.turn_to_receive(deadline).await).await
+    }
+
+    /// Whoever needs turns, and how long he waits: those that have them all may wait for the lease under
+    /// which another comes. One that is not held is none; what comes of it is refused in the end.
+    fn takes_turns<'a>(&self, caller: &'a Caller) -> Option<(&'a Rights, Instant)> {
+        let is_leased = !caller.leases.is_empty() && self.leases.check(&caller.leases).is_ok();
+        let rights = caller.rights.as_deref().filter(|_| !is_leased)?;
+        Some((rights, caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT)))
     }
 
     async fn granted(
@@ -200,13 +208,6 @@ impl Engine {
             }
         }
     }
-}
-
-/// Whoever needs turns, and how long he waits: those that have them all may wait for the lease under
-/// which another comes.
-fn takes_turns(caller: &Caller) -> Option<(&Rights, Instant)> {
-    let rights = caller.rights.as_deref().filter(|_| caller.leases.is_empty())?;
-    Some((rights, caller.deadline.unwrap_or_else(|| Instant::now() + DEFAULT_WAIT)))
 }
 
 /// Refuses a mutation whose caller may not do all that it claims.

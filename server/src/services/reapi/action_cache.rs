@@ -1,7 +1,7 @@
 //! Results of actions.
 
 use onewriter_proto::reapi::{
-    self, ActionResult, GetActionResultRequest, Tree, UpdateActionResultRequest,
+    self, ActionResult, GetActionResultRequest, UpdateActionResultRequest,
     action_cache_server::ActionCache,
 };
 use onewriter_store::{Digest, Function, ResultKey, Store};
@@ -14,6 +14,7 @@ use super::{
     Api, bad, digest, function,
     refusal::{missing, refuse, stored},
     required,
+    tree::{Stopped, each_file},
 };
 
 /// The largest result, and the largest message that describes a tree, in bytes.
@@ -102,11 +103,9 @@ fn check_tree(store: &Store, tree: &Digest) -> Result<(), Status> {
     let found = store.get(tree).map_err(stored)?;
     let blob = found.ok_or_else(|| missing(Code::FailedPrecondition, tree))?;
     let bytes = blob.read(0, MAX_TREE as usize).map_err(stored)?;
-    let Tree { root, children } =
-        Tree::decode(&*bytes).map_err(|_| bad(format!("{tree} is no tree")))?;
-    let files = root.iter().chain(&children).flat_map(|directory| &directory.files);
-    for given in files.filter_map(|file| file.digest.as_ref()) {
-        need(store, &digest(tree.function, given)?)?;
-    }
-    Ok(())
+    let named = each_file(&bytes, |given| need(store, &digest(tree.function, given)?));
+    named.map_err(|stopped| match stopped {
+        Stopped::Malformed => bad(format!("{tree} is no tree")),
+        Stopped::By(refused) => refused,
+    })
 }

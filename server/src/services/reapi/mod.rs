@@ -8,6 +8,7 @@ mod forward;
 mod names;
 mod refusal;
 mod storage;
+mod tree;
 
 use std::sync::Arc;
 

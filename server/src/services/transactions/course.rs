@@ -147,7 +147,8 @@ pub(super) fn terms(commit: &TransactionCommit) -> Result<CommitTerms, Error> {
     })
 }
 
-fn deadline(wait_ms: u64) -> Instant {
+/// Until when somebody waits who says so.
+pub(super) fn deadline(wait_ms: u64) -> Instant {
     let wait = if wait_ms == 0 { DEFAULT_WAIT } else { Duration::from_millis(wait_ms) };
     let now = Instant::now();
     now.checked_add(wait).unwrap_or(now + DEFAULT_WAIT)

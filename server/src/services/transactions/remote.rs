@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use onewriter_core::{
     Caller, Engine,
-    policy::{Rights, Usage},
+    policy::{Rights, Slot, Usage},
     transactions::{Fate, Keyed, Transaction},
 };
 use onewriter_proto::{
@@ -61,6 +61,8 @@ struct Open {
     transaction: Transaction,
     key: Keyed,
     caller: Caller,
+    /// How long it waits for a turn; 0: as long as others.
+    wait_ms: u64,
     filler: Filler,
     basis: Basis,
     /// How many paths it says something of.
@@ -122,7 +124,7 @@ impl Call {
         let key = self.engine.key(&key(&begin.key)?).map_err(status)?;
         let mut begin = begin.begin.unwrap_or_default();
         let terms = Terms::of(&self.request, begin.context.take());
-        let caller = terms.caller.clone();
+        let (caller, wait_ms) = (terms.caller.clone(), begin.wait_ms);
         self.engine.permit_somewhere(&caller, Deed::Change).await.map_err(status)?;
         let transaction = self.course.begin(terms, begin).await?;
         let filler = transaction.filler().map_err(status)?;
@@ -136,6 +138,7 @@ impl Call {
             usage: caller.rights.as_ref().map(Rights::usage),
             places: Vec::new(),
             caller,
+            wait_ms,
         });
         Ok(Out::Begun(TransactionBegun { name }))
     }
@@ -156,6 +159,7 @@ impl Call {
             Ok((filler, wanted))
         });
         let (mut filler, wanted) = filled.await?;
+        let _turn = self.turn_to_send(&open.caller, open.wait_ms, wanted.first()).await?;
         let files = wanted.iter().map(|(index, _)| *index).collect();
         let step = Some(Out::Wanted(RemoteWanted { files }));
         send(to, RemoteResponse { step }).await?;
@@ -169,6 +173,19 @@ impl Call {
         }
         self.open = Some(Open { filler, ..open });
         Ok(())
+    }
+
+    /// A turn to send what is wanted, from `first` on; over with the last of it, so that a transaction
+    /// never has one while it waits for anybody but its client.
+    async fn turn_to_send(
+        &self,
+        caller: &Caller,
+        wait_ms: u64,
+        first: Option<&(u32, File)>,
+    ) -> Result<Option<Slot>, Status> {
+        let Some((_, file)) = first else { return Ok(None) };
+        let caller = Caller { deadline: Some(course::deadline(wait_ms)), ..caller.clone() };
+        self.engine.turn_to_send(&caller, &file.path).await.map_err(status)
     }
 
     /// What the message says, if its sender may have that.

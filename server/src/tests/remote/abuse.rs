@@ -22,6 +22,19 @@ async fn impatient() -> Server {
     .await
 }
 
+/// One in which alice has so many requests at once.
+async fn with_requests(requests: usize) -> Server {
+    Server::with(|settings| {
+        settings.allow = vec!["*".into()];
+        settings.limits = vec![LimitEntry {
+            who: vec!["cert:alice".into()],
+            requests: Some(requests),
+            ..LimitEntry::default()
+        }];
+    })
+    .await
+}
+
 /// Returns when the other end has hung up.
 async fn hung_up(mut socket: impl tokio::io::AsyncRead + Unpin) {
     let mut seen = vec![0; 4096];
@@ -85,15 +98,7 @@ async fn who_never_reads_is_given_up() {
 
 #[tokio::test]
 async fn streams_that_begin_and_do_not_go_on_have_only_so_many_places() {
-    let server = Server::with(|settings| {
-        settings.allow = vec!["*".into()];
-        settings.limits = vec![crate::config::LimitEntry {
-            who: vec!["cert:alice".into()],
-            requests: Some(2),
-            ..crate::config::LimitEntry::default()
-        }];
-    })
-    .await;
+    let server = with_requests(2).await;
     let mut alice = server.mutations("alice").await;
     let mut still = Vec::new();
     for n in 0..100 {
@@ -122,6 +127,65 @@ async fn streams_that_begin_and_do_not_go_on_have_only_so_many_places() {
     // Whoever gives up a place makes room for the next; and nothing stays behind.
     still.truncate(1);
     until("only that one is left", || server.daemon.staging() == 1).await;
+}
+
+#[tokio::test]
+async fn streams_that_wait_for_their_turn_leave_the_others_room_on_their_connection() {
+    let server = with_requests(2).await;
+    let alice = server.mutations("alice").await;
+    // Each is larger than what may be under way of it before anybody takes it.
+    let publish = |n: usize| {
+        let mut alice = alice.clone();
+        tokio::spawn(async move {
+            let mut stream = Exchange::begin(&mut alice, begin(&format!("f{n}"), None)).await;
+            for _ in 0..8 {
+                stream.send(chunk(vec![7; 256 << 10])).await;
+            }
+            stream.send(finish(2 << 20)).await;
+            stream.answer().await
+        })
+    };
+    for stream in (0..40).map(publish).collect::<Vec<_>>() {
+        ended(stream).await.unwrap().expect("it is published");
+    }
+}
+
+#[tokio::test]
+async fn only_a_lease_that_is_held_spares_a_stream_its_turn() {
+    use onewriter_proto::v1::{hold_response, leases_client::LeasesClient};
+    use tokio_stream::StreamExt as _;
+    let server = with_requests(1).await;
+    let wire = server.wire("alice").await;
+    let mut alice = client(wire.clone());
+    let under = |path: &str, lease: u64| {
+        let v1::publish_stream_request::Step::Begin(mut first) = begin(path, None) else {
+            unreachable!()
+        };
+        first.context.get_or_insert_default().leases = vec![lease];
+        v1::publish_stream_request::Step::Begin(first)
+    };
+    let still = Exchange::begin(&mut alice, begin("still", None)).await;
+    still.send(chunk("x")).await;
+    until("it has the only place", || server.daemon.staging() == 1).await;
+    let first = v1::PublishStreamRequest { step: Some(under("invented", 7)) };
+    let mut late = tonic::Request::new(tokio_stream::once(first));
+    late.set_timeout(Duration::from_millis(50));
+    let mut late = in_time(alice.publish_stream(late)).await.unwrap().into_inner();
+    let refused = in_time(late.message()).await.unwrap_err();
+    assert_eq!(told(&refused, "rule").2, "requests = 1");
+
+    let subject = Some(v1::lease_acquire::Subject::Path("held".into()));
+    let acquire = v1::LeaseAcquire { subject, ..Default::default() };
+    let step = Some(v1::hold_request::Step::Acquire(acquire));
+    let steps = tokio_stream::iter([v1::HoldRequest { step }]).chain(tokio_stream::pending());
+    let mut leases = LeasesClient::with_origin(wire, ORIGIN.parse().unwrap());
+    let mut held = in_time(leases.hold(steps)).await.unwrap().into_inner();
+    let granted = in_time(held.message()).await.unwrap().and_then(|answer| answer.step);
+    let Some(hold_response::Step::Granted(granted)) = granted else { panic!("{granted:?}") };
+    let mut stream = Exchange::begin(&mut alice, under("held", granted.token)).await;
+    stream.send(chunk("x")).await;
+    stream.send(finish(1)).await;
+    stream.answer().await.unwrap().expect("it is published");
 }
 
 #[tokio::test]

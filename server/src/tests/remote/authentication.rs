@@ -83,8 +83,7 @@ async fn a_client_without_a_certificate_needs_a_token_for_each_request() {
     let refused = in_time(anybody.make_directories(mkdir(&["d"]))).await.unwrap_err();
     assert_eq!(told(&refused, "path").1, "UNAUTHENTICATED");
     assert_eq!(refused.code(), Code::Unauthenticated);
-    let token = std::fs::read_to_string(server.files.path().join("nightly.token")).unwrap();
-    let token = token.trim();
+    let token = &*server.token();
     in_time(anybody.make_directories(with_token(mkdir(&["d"]), token))).await.unwrap();
 
     let off_by_one: String = token[..token.len() - 1].to_owned() + "x";

@@ -127,6 +127,11 @@ impl Server {
         wire_over(socket).await
     }
 
+    fn token(&self) -> String {
+        let file = std::fs::read_to_string(self.files.path().join("nightly.token"));
+        file.unwrap().trim().to_owned()
+    }
+
     async fn mutations(&self, name: &str) -> MutationsClient<Wire> {
         client(self.wire(name).await)
     }
@@ -143,7 +148,7 @@ impl Server {
     }
 }
 
-async fn wire_over(
+pub(super) async fn wire_over(
     socket: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 ) -> Wire {
     let handshake =

@@ -25,6 +25,12 @@ fn assert_forbidden(status: &Status, path: &str) {
     }
 }
 
+/// The same for what is at no path of its own.
+fn assert_forbidden_to(who: &str, status: &Status) {
+    let said = (Code::PermissionDenied, "FORBIDDEN".into(), who.into());
+    assert_eq!(told(status, "identity"), said);
+}
+
 #[tokio::test]
 async fn what_no_rule_allows_is_refused_with_its_cure_and_is_on_record() {
     let server = server().await;
@@ -58,6 +64,68 @@ async fn content_for_a_place_that_is_forbidden_is_not_taken_in() {
     // None of it was sent yet.
     assert_forbidden(&stream.answer().await.unwrap_err(), "elsewhere");
     assert_eq!(server.daemon.staging(), 0);
+}
+
+#[tokio::test]
+async fn content_for_a_place_that_is_forbidden_is_not_looked_for_either() {
+    let server = server().await;
+    let mut alice = server.mutations("alice").await;
+    let content = onewriter_store::Digest::of(onewriter_store::Function::Sha256, b"content");
+    for unchanged in [v1::Unchanged::Keep, v1::Unchanged::Replace] {
+        let to = v1::Publication { unchanged: unchanged.into(), ..to("elsewhere").unwrap() };
+        let digest = v1::Digest {
+            function: v1::digest::Function::Sha256.into(),
+            hash: content.hash.to_vec(),
+            size: content.size,
+        };
+        let publish = v1::PublishDigest { to: Some(to), digest: Some(digest) };
+        let request = v1::PublishDigestRequest { context: None, publish: Some(publish) };
+        // Not that it is missing.
+        assert_forbidden(&in_time(alice.publish_digest(request)).await.unwrap_err(), "elsewhere");
+    }
+}
+
+#[tokio::test]
+async fn builds_are_of_those_who_may_write_and_their_sums_of_those_who_may_read_all() {
+    use onewriter_proto::v1::builds_client::BuildsClient;
+    let server = Server::with(|settings| {
+        settings.rules = vec![
+            rule("cert:alice", "stage", &["write"]),
+            rule("cert:bob", ".", &["read"]),
+            rule("token:nightly", ".", &["read"]),
+            rule("token:nightly", "stage", &["write"]),
+        ];
+    })
+    .await;
+    let origin: http::Uri = ORIGIN.parse().unwrap();
+    let builds = |wire| BuildsClient::with_origin(wire, origin.clone());
+    let begin = || v1::BuildBegin { context: context(""), ..Default::default() };
+    let ran = || v1::RecipeRan { context: context("t"), ..Default::default() };
+    let end = |id: &str| v1::BuildEnd { id: id.into(), exit_code: 3 };
+
+    let mut bob = builds(server.wire("bob").await);
+    assert_forbidden_to("cert:bob", &in_time(bob.begin(begin())).await.unwrap_err());
+    assert_forbidden_to("cert:bob", &in_time(bob.ran(ran())).await.unwrap_err());
+    assert_forbidden_to("cert:bob", &in_time(bob.end(end("b1"))).await.unwrap_err());
+    assert!(
+        in_time(bob.list(v1::BuildList::default())).await.unwrap().into_inner().builds.is_empty()
+    );
+
+    let mut alice = builds(server.wire("alice").await);
+    in_time(alice.begin(begin())).await.unwrap();
+    in_time(alice.ran(ran())).await.unwrap();
+    // It ends, but what the others did in it is not told.
+    assert_forbidden_to("cert:alice", &in_time(alice.end(end("b1"))).await.unwrap_err());
+    let listed = in_time(bob.list(v1::BuildList::default())).await.unwrap().into_inner().builds;
+    assert_eq!(listed[0].exit_code, Some(3));
+    let refused = in_time(alice.end(end(&"x".repeat(129)))).await.unwrap_err();
+    assert_eq!(told(&refused, "field"), (Code::InvalidArgument, "BAD_REQUEST".into(), "id".into()));
+
+    let mut nightly = builds(server.wire("bob").await);
+    in_time(nightly.begin(with_token(begin(), &server.token()))).await.unwrap();
+    in_time(nightly.ran(with_token(ran(), &server.token()))).await.unwrap();
+    let sums = in_time(nightly.end(with_token(end("b1"), &server.token()))).await.unwrap();
+    assert_eq!(sums.into_inner().recipes, 2);
 }
 
 #[tokio::test]

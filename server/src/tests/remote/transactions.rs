@@ -1,6 +1,9 @@
 //! What the policy lets transactions of other machines do.
 
-use onewriter_proto::v1::{RemoteDirectory, RemoteEntry, remote_entry::What};
+use onewriter_proto::v1::{
+    RemoteDirectory, RemoteEntries, RemoteEntry, remote_entry::What, remote_request::Step,
+    remote_response::Step as Answer,
+};
 
 use super::{super::remote_transactions::*, *};
 
@@ -55,6 +58,40 @@ async fn whoever_may_not_write_somewhere_does_not_get_to_send_for_there() {
     assert_eq!(told(&refused, "identity").2, "cert:bob");
     assert!(!server.daemon.path("elsewhere").exists() && !server.daemon.path("src/f").exists());
     until("staging is empty", || server.daemon.staging() == 0).await;
+}
+
+#[tokio::test]
+async fn content_of_transactions_has_the_turns_of_streams() {
+    let server = Server::with(|settings| {
+        settings.allow = vec!["*".into()];
+        settings.limits = vec![LimitEntry {
+            who: vec!["cert:alice".into()],
+            requests: Some(1),
+            ..LimitEntry::default()
+        }];
+    })
+    .await;
+    let mut slow = Call::open(server.wire("alice").await).await;
+    slow.begin("slow").await;
+    assert_eq!(slow.fill(vec![file("slow", "content")]).await.unwrap(), [0]);
+    // What needs no content has no use for a turn.
+    let mut other = Call::open(server.wire("alice").await).await;
+    other.ask(begin_for("none", 50)).await.unwrap();
+    assert!(other.fill(vec![file("empty", "")]).await.unwrap().is_empty());
+    let refused = other.fill(vec![file("other", "another")]).await.unwrap_err();
+    assert_eq!(told(&refused, "rule").2, "requests = 1");
+
+    let mut next = Call::open(server.wire("alice").await).await;
+    next.begin("next").await;
+    let entries = RemoteEntries { entries: vec![file("next", "next")], seen: Vec::new() };
+    next.send(Step::Entries(entries)).await;
+    slow.content(b"content").await;
+    // Its turn is over with its content, and not only with itself.
+    assert!(matches!(next.answer().await.unwrap(), Answer::Wanted(_)));
+    next.content(b"next").await;
+    next.commit().await.unwrap();
+    slow.commit().await.unwrap();
+    assert!(server.daemon.path("next").exists() && server.daemon.path("slow").exists());
 }
 
 #[tokio::test]

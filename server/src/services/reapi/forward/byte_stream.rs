@@ -4,7 +4,7 @@ use onewriter_proto::bytestream::{
     QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, ReadResponse, WriteRequest,
     WriteResponse, byte_stream_server::ByteStream,
 };
-use onewriter_tree::{Reason, mutation::Deed};
+use onewriter_tree::{Reason, RelPath, mutation::Deed};
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::{
@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     external::Asking,
-    services::{Answers, answers, send},
+    services::{Answers, answers, caller, send},
+    status::status,
 };
 
 impl Forward {
@@ -40,6 +41,8 @@ impl ByteStream for Forward {
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
         let asking = self.permit(&request, Deed::Read).await?;
+        let caller = caller(&request, "content");
+        let turn = self.engine.turn_to_receive(&caller, &RelPath::ROOT).await.map_err(status)?;
         let mut request = request.into_inner();
         self.check(&asking, &names::to_read(&request.resource_name)?).await?;
         request.resource_name = names::within(self.store.instance(), request.resource_name);
@@ -48,6 +51,7 @@ impl ByteStream for Forward {
         let mut pieces = self.store.answer(&asking, answer).await.map_err(refused)?;
         let store = self.store.clone();
         Ok(Response::new(answers(1, asking.deadline(), |to| async move {
+            let _turn = turn;
             while let Some(piece) = store.next(&asking, &mut pieces).await.map_err(refused)? {
                 send(&to, piece).await?;
             }
@@ -60,6 +64,8 @@ impl ByteStream for Forward {
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<WriteResponse>, Status> {
         let asking = self.permit(&request, Deed::Publish).await?;
+        let caller = caller(&request, "content");
+        let _turn = self.engine.turn_to_send(&caller, &RelPath::ROOT).await.map_err(status)?;
         let mut pieces = request.into_inner();
         let first = pieces.message().await?;
         let first = first.ok_or_else(|| bad("the stream has no message"))?;

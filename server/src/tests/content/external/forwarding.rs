@@ -1,10 +1,14 @@
 //! The Remote Execution API of a daemon with an external store: what is asked here is answered there.
 
-use onewriter_proto::reapi::{
-    BatchReadBlobsRequest, BatchUpdateBlobsRequest, Directory, GetTreeRequest,
-    batch_update_blobs_request::Request as Update, compressor, digest_function,
+use onewriter_proto::{
+    bytestream::ReadRequest,
+    reapi::{
+        BatchReadBlobsRequest, BatchUpdateBlobsRequest, Directory, GetTreeRequest,
+        batch_update_blobs_request::Request as Update, compressor, digest_function,
+    },
 };
 use prost::Message as _;
+use tokio_stream::StreamExt as _;
 
 use super::{
     super::{
@@ -14,6 +18,7 @@ use super::{
     fake::Fake,
     *,
 };
+use crate::{config::LimitEntry, tests::remote::wire_over};
 
 #[tokio::test]
 async fn small_contents_go_there_and_come_back() {
@@ -96,6 +101,74 @@ async fn a_write_that_was_cut_off_goes_on_in_the_store() {
     assert_eq!(write(&farm.daemon, rest).await.unwrap(), 2_000_000);
     assert!(read(&farm.store, &blob(&sha256(&content)), 0, 0).await.unwrap() == content);
     farm.end().await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_keeps_nobody_else_from_the_store() {
+    let farm = Farm::start().await;
+    let content = content(8 << 20);
+    let digest = sha256(&content);
+    write(&farm.store, messages(&upload(&digest), &content, 0, true)).await.unwrap();
+    let mut still = Vec::new();
+    for _ in 0..12 {
+        let request = ReadRequest { resource_name: blob(&digest), ..Default::default() };
+        let mut answers = farm.daemon.streams().await.read(request).await.unwrap().into_inner();
+        in_time(answers.message()).await.unwrap().expect("it begins");
+        still.push(answers);
+    }
+    for _ in 0..4 {
+        let found = in_time(read(&farm.daemon, &blob(&digest), 0, 0)).await.unwrap();
+        assert!(found == content);
+    }
+    drop(still);
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn streams_to_and_from_the_store_have_turns() {
+    let (store, address) = reachable(|_| ()).await;
+    let (daemon, here) = reachable(|config| {
+        let limit =
+            LimitEntry { who: vec!["*".into()], requests: Some(1), ..LimitEntry::default() };
+        *config = Config::of(Settings { limits: vec![limit], ..config.settings.clone() }).unwrap();
+        config.store = Some(at(address, ""));
+    })
+    .await;
+    let content = content(8 << 20);
+    let digest = sha256(&content);
+    write(&store, messages(&upload(&digest), &content, 0, true)).await.unwrap();
+    let socket = tokio::net::TcpStream::connect(here).await.unwrap();
+    let wire = wire_over(socket).await;
+    let mut streams = ByteStreamClient::with_origin(wire, ORIGIN.parse().unwrap());
+    fn soon<T>(message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(Duration::from_millis(50));
+        request
+    }
+    let assert_no_turn =
+        |refused: &Status| assert_eq!(told(refused, "rule").2, "requests = 1", "{refused:?}");
+
+    let request = ReadRequest { resource_name: blob(&digest), ..Default::default() };
+    let still = in_time(streams.read(request.clone())).await.unwrap();
+    assert_no_turn(&in_time(streams.read(soon(request.clone()))).await.unwrap_err());
+
+    // Those that send have turns of their own.
+    let first = messages(&upload(&sha256(b"other")), b"ot", 0, false);
+    let stream = tokio_stream::iter(first.clone()).chain(tokio_stream::pending());
+    let mut sender = streams.clone();
+    let sending = tokio::spawn(async move { sender.write(stream).await });
+    until("it arrives there", || store.arriving() == 1).await;
+    let late = in_time(streams.write(soon(tokio_stream::iter(first)))).await;
+    assert_no_turn(&late.unwrap_err());
+
+    // Each turn ends with its stream.
+    drop(still);
+    in_time(streams.read(request)).await.unwrap();
+    sending.abort();
+    let last = messages(&upload(&sha256(b"last")), b"last", 0, true);
+    in_time(streams.write(tokio_stream::iter(last))).await.unwrap();
+    daemon.end().await;
+    store.end().await;
 }
 
 #[tokio::test]

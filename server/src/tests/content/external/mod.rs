@@ -30,20 +30,27 @@ async fn with_store(settings: StoreSettings) -> Daemon {
     Daemon::with(new_root(), |config| config.store = Some(settings)).await
 }
 
+/// A daemon that can be reached at an address, in clear text.
+async fn reachable(adjust: impl FnOnce(&mut Config)) -> (Daemon, SocketAddr) {
+    let daemon = Daemon::with(new_root(), |config| {
+        *config = Config::of(Settings {
+            listen: vec!["127.0.0.1:0".into()],
+            insecure_loopback: Some(true),
+            allow: vec!["loopback".into()],
+            ..config.settings.clone()
+        })
+        .unwrap();
+        adjust(config);
+    })
+    .await;
+    let told = std::fs::read_to_string(daemon.path(".onewriter/listening")).unwrap();
+    let address = told.trim().strip_prefix("http://").unwrap().parse().unwrap();
+    (daemon, address)
+}
+
 impl Farm {
     async fn start() -> Self {
-        let store = Daemon::with(new_root(), |config| {
-            *config = Config::of(Settings {
-                listen: vec!["127.0.0.1:0".into()],
-                insecure_loopback: Some(true),
-                allow: vec!["loopback".into()],
-                ..config.settings.clone()
-            })
-            .unwrap();
-        })
-        .await;
-        let told = std::fs::read_to_string(store.path(".onewriter/listening")).unwrap();
-        let address = told.trim().strip_prefix("http://").unwrap().parse().unwrap();
+        let (store, address) = reachable(|_| ()).await;
         Self { store, daemon: with_store(at(address, "")).await }
     }
 
