@@ -4,7 +4,7 @@
 //! An owner writes to its own file, so that one that was stopped and comes back disturbs nobody. The
 //! next one reads the file when the last one can change the tree no more: what is done is on record
 //! then. A record is its length, its sum and itself; one that is not whole was being written when
-//! its daemon was killed, and nothing had been done under it.
+//! its daemon was killed, or had no room on the disk, and nothing had been done under it.
 
 use std::{
     fs::File,
@@ -56,6 +56,8 @@ pub(super) enum Record {
 pub(super) struct Log {
     file: File,
     length: u64,
+    /// Whether its end may be half a record. What came behind that would never be read.
+    torn: bool,
 }
 
 /// Seconds since 1970.
@@ -116,19 +118,26 @@ impl Log {
         {
             unlinkat(&dir, old.to_string(), AtFlags::empty())?;
         }
-        Ok(Self { file, length: 0 })
+        Ok(Self { file, length: 0, torn: false })
     }
 
     pub(super) fn append(&mut self, record: &Record, sync: bool) -> io::Result<()> {
         let bytes = framed(record);
-        self.file.write_all(&bytes)?;
+        let written = self.file.write_all(&bytes);
+        let kept = written.and_then(|()| if sync { Ok(fdatasync(&self.file)?) } else { Ok(()) });
         self.length += bytes.len() as u64;
-        if sync { Ok(fdatasync(&self.file)?) } else { Ok(()) }
+        self.torn |= kept.is_err();
+        kept
     }
 
     /// Whether it is to be begun anew.
-    pub(super) fn is_long(&self) -> bool {
-        self.length > LONG
+    pub(super) fn is_spent(&self) -> bool {
+        self.torn || self.length > LONG
+    }
+
+    #[cfg(test)]
+    pub(super) fn file(&mut self) -> &mut File {
+        &mut self.file
     }
 }
 
