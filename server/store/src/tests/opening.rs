@@ -23,6 +23,28 @@ fn content_is_found_again_and_what_was_arriving_is_cleared_away() {
 }
 
 #[test]
+fn a_daemon_that_lost_the_root_does_nothing_to_what_its_successor_receives() {
+    let place = Place::new();
+    let (lost, ours) = (place.open(PLENTY), digest(b"content"));
+    let [dropped, finished] = [b"dropped", b"finish!"].map(|content| {
+        let mut upload = lost.upload(digest(content)).unwrap();
+        upload.push(content).unwrap();
+        upload
+    });
+    let store = place.open(PLENTY);
+    let mut uploads = [(); 2].map(|()| store.upload(ours).unwrap());
+    uploads.iter_mut().for_each(|upload| upload.push(b"cont").unwrap());
+    drop(dropped);
+    assert!(finished.finish().is_err(), "what it received is gone");
+    assert!(!place.file(&digest(b"finish!")).exists());
+    for mut upload in uploads {
+        upload.push(b"ent").unwrap();
+        upload.finish().unwrap();
+    }
+    assert_eq!(read(&store, &ours).unwrap(), b"content");
+}
+
+#[test]
 fn the_order_of_use_outlives_the_daemon() {
     let place = Place::new();
     let store = place.open(PLENTY);
