@@ -240,9 +240,10 @@ impl Engine {
                 Step::Again(unfinished) => unfinished,
             };
             (work.locks, work.pass) = (None, None);
-            if let Err(error) = work.mutation.resolve(self.tree()) {
-                return self.hands.close(work, Err(error.into())).await;
-            }
+            work = match self.hands.resolve(work).await? {
+                Step::Over(answer) => return answer,
+                Step::Again(resolved) => resolved,
+            };
             if let Err(refusal) = permitting::check(&mut work) {
                 return self.hands.close(work, Err(refusal)).await;
             }
