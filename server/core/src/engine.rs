@@ -49,7 +49,7 @@ pub use self::{
 use crate::{
     admission::{Admission, Admitted},
     course::Course,
-    journal::{Journal, JournalError},
+    journal::{BUILDS_ARE_OVER, Journal, JournalError},
     keys::{Entered, Key},
     leases::{LeaseTable, Token},
     locks::{Access, LockSet, LockTable, Owner},
@@ -161,7 +161,7 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let journal = Journal::open(state)?;
         let leases = LeaseTable::new(leasing::first_token(&journal)?);
-        journal.forget_builds(once::BUILDS_ARE_OVER)?;
+        journal.forget_builds(BUILDS_ARE_OVER)?;
         let sync = disk.map(SyncGroup::new).transpose()?;
         let hands = Arc::new(Hands::new(tree, journal, sync, epoch)?);
         Ok(Self {

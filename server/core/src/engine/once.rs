@@ -22,9 +22,6 @@ use crate::{
     leases::{Lease, Subject},
 };
 
-/// How long outcomes of builds are remembered: a build that takes longer than a weekend is none.
-pub(super) const BUILDS_ARE_OVER: Duration = Duration::from_secs(7 * 24 * 3600);
-
 /// What is to run once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OnceKey {

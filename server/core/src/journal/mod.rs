@@ -42,6 +42,7 @@ pub(crate) use tests::entry as entry_for_tests;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -55,6 +56,7 @@ pub use schema::Mode;
 pub use setting::Ran;
 
 pub(crate) use entry::time_to_ns;
+pub(crate) use setting::BUILDS_ARE_OVER;
 
 use queue::Queue;
 use store::Store;
@@ -113,6 +115,8 @@ pub struct Journal {
     store: Arc<Store>,
     queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// How many outcomes of what runs once were written down.
+    remembered: AtomicU64,
 }
 
 impl Journal {
@@ -139,7 +143,8 @@ impl Journal {
             .name("journal".into())
             .spawn(move || writer.run())
             .map_err(|source| JournalError::Io { path: store.path().to_owned(), source })?;
-        Ok(Journal { store, queue, thread: Mutex::new(Some(thread)) })
+        let thread = Mutex::new(Some(thread));
+        Ok(Journal { store, queue, thread, remembered: AtomicU64::new(0) })
     }
 
     /// How SQLite keeps the file.
