@@ -99,6 +99,27 @@ fn what_was_there_before_the_machine_started_is_hashed_before_it_is_served() {
 }
 
 #[test]
+fn who_finds_damage_late_leaves_alone_what_was_put_there_meanwhile() {
+    let place = Place::new();
+    let store = place.open(PLENTY);
+    let content = put(&store, b"content");
+    place.damage(&content, b"\0\0\0\0\0\0\0");
+    let key = crate::store::key(&content);
+    store.inner().index().get_mut(key).unwrap().doubted = true;
+    let (_, seen) = store.inner().use_now(key, content.size).unwrap();
+    assert!(read(&store, &content).is_none(), "another one finds it first");
+    assert!(!place.file(&content).exists());
+    put(&store, b"content");
+    store.inner().give_up(key, Some(seen));
+    assert_eq!(read(&store, &content).unwrap(), b"content");
+    // Uses make no other of it.
+    let (_, seen) = store.inner().use_now(key, content.size).unwrap();
+    assert!(store.contains(&content).unwrap());
+    store.inner().give_up(key, Some(seen));
+    assert!(!place.file(&content).exists() && store.stats().files == 0);
+}
+
+#[test]
 fn what_this_start_of_the_machine_has_seen_is_not_doubted() {
     let place = Place::new();
     let digest = put(&place.open(PLENTY), b"content");
