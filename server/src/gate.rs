@@ -107,7 +107,7 @@ impl Gate {
     }
 
     fn rights(&self, who: &Identity) -> Arc<Rights> {
-        self.book.rights(&who.to_string(), || who.names())
+        self.book.rights(&who.to_string(), who.names())
     }
 
     /// Whom a token names; without one, who it is anyway.

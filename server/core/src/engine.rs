@@ -49,7 +49,7 @@ pub use self::{
 use crate::{
     admission::{Admission, Admitted},
     course::Course,
-    journal::{Journal, JournalError},
+    journal::{BUILDS_ARE_OVER, Journal, JournalError},
     keys::{Entered, Key},
     leases::{LeaseTable, Token},
     locks::{Access, LockSet, LockTable, Owner},
@@ -161,7 +161,7 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let journal = Journal::open(state)?;
         let leases = LeaseTable::new(leasing::first_token(&journal)?);
-        journal.forget_builds(once::BUILDS_ARE_OVER)?;
+        journal.forget_builds(BUILDS_ARE_OVER)?;
         let sync = disk.map(SyncGroup::new).transpose()?;
         let hands = Arc::new(Hands::new(tree, journal, sync, epoch)?);
         Ok(Self {
@@ -240,9 +240,10 @@ impl Engine {
                 Step::Again(unfinished) => unfinished,
             };
             (work.locks, work.pass) = (None, None);
-            if let Err(error) = work.mutation.resolve(self.tree()) {
-                return self.hands.close(work, Err(error.into())).await;
-            }
+            work = match self.hands.resolve(work).await? {
+                Step::Over(answer) => return answer,
+                Step::Again(resolved) => resolved,
+            };
             if let Err(refusal) = permitting::check(&mut work) {
                 return self.hands.close(work, Err(refusal)).await;
             }

@@ -4,6 +4,7 @@ pub mod account;
 mod admission;
 mod course;
 mod engine;
+pub mod epochs;
 pub mod histogram;
 pub mod journal;
 mod keys;

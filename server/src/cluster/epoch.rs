@@ -6,12 +6,13 @@
 use std::{
     fs::File,
     io::{self, Read as _, Write as _},
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::OwnedFd,
 };
 
+use onewriter_core::epochs;
 use onewriter_tree::Tree;
 use rustix::{
-    fs::{AtFlags, Dir, Mode, OFlags, fsync, mkdirat, openat, statat, unlinkat},
+    fs::{AtFlags, Mode, OFlags, fsync, openat, statat, unlinkat},
     io::Errno,
 };
 
@@ -62,13 +63,9 @@ pub(super) struct Mark {
 impl Epochs {
     /// Of the root that is called `name` in its cluster.
     pub(crate) fn open(tree: &Tree, name: &str) -> Result<Self, EpochError> {
-        match mkdirat(tree.state(), DIR, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let epochs = Self { dir: open_dir(tree)?, name: name.to_owned() };
+        let epochs = Self { dir: epochs::make(tree, DIR)?, name: name.to_owned() };
         // From now on no daemon without a cluster takes it, whether it was owned before or not.
-        if all(&epochs.dir)?.is_empty() {
+        if epochs::list(&epochs.dir)?.is_empty() {
             match epochs.make(0, "nobody yet") {
                 Ok(()) | Err(EpochError::Overtaken(_)) => {}
                 Err(error) => return Err(error),
@@ -84,14 +81,14 @@ impl Epochs {
 
     /// The highest that there was; 0: none.
     pub(super) fn highest(&self) -> Result<u64, EpochError> {
-        Ok(all(&self.dir)?.into_iter().max().unwrap_or(0))
+        Ok(epochs::list(&self.dir)?.into_iter().max().unwrap_or(0))
     }
 
     /// Begins the `epoch` of the owner at `address`.
     pub(super) fn claim(&self, epoch: u64, address: &str) -> Result<Mark, EpochError> {
         self.make(epoch, address)?;
         // Looked for only now: of two that are about to begin, the lower one sees the higher.
-        let all = all(&self.dir)?;
+        let all = epochs::list(&self.dir)?;
         if let Some(higher) = all.iter().copied().find(|there| *there > epoch) {
             return Err(EpochError::Overtaken(higher));
         }
@@ -128,7 +125,7 @@ impl Mark {
 
 /// The name of the root in the cluster that it belongs to, if it does.
 pub(crate) fn name(tree: &Tree) -> io::Result<Option<String>> {
-    match open_dir(tree) {
+    match epochs::open(tree, DIR) {
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno.into()),
         Ok(dir) => told(&dir),
@@ -136,7 +133,7 @@ pub(crate) fn name(tree: &Tree) -> io::Result<Option<String>> {
 }
 
 fn told(dir: &OwnedFd) -> io::Result<Option<String>> {
-    let Some(last) = all(dir)?.into_iter().max() else { return Ok(None) };
+    let Some(last) = epochs::list(dir)?.into_iter().max() else { return Ok(None) };
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut text = String::new();
     match openat(dir, last.to_string(), flags, Mode::empty()) {
@@ -145,19 +142,6 @@ fn told(dir: &OwnedFd) -> io::Result<Option<String>> {
         opened => File::from(opened?).read_to_string(&mut text)?,
     };
     Ok(text.lines().next().map(str::to_owned))
-}
-
-fn open_dir(tree: &Tree) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(tree.state(), DIR, flags, Mode::empty())
-}
-
-fn all(dir: &OwnedFd) -> Result<Vec<u64>, Errno> {
-    let mut found = Vec::new();
-    for entry in Dir::read_from(dir.as_fd())? {
-        found.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u64>().ok()));
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    hash::{BuildHasher as _, RandomState},
     io,
     os::fd::{BorrowedFd, OwnedFd},
     sync::atomic::{AtomicU64, Ordering},
@@ -35,6 +36,9 @@ const DIRECTORY: OFlags =
 pub(crate) struct Disk {
     top: OwnedFd,
     incoming: OwnedFd,
+    /// What its names in `incoming/` begin with. Nobody else's do: a daemon that lost the root, and goes
+    /// on later, must not take what its successor receives for its own.
+    prefix: String,
     next: AtomicU64,
 }
 
@@ -58,7 +62,8 @@ impl Disk {
             made(&top, space.name())?;
         }
         let incoming = made(&top, INCOMING)?;
-        let disk = Self { top, incoming, next: AtomicU64::new(0) };
+        let prefix = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+        let disk = Self { top, incoming, prefix, next: AtomicU64::new(0) };
         for name in names(&disk.incoming)? {
             unlinkat(&disk.incoming, &*name, AtFlags::empty())?;
         }
@@ -112,7 +117,7 @@ impl Disk {
 
     /// A new file for what arrives, and its name.
     pub(crate) fn receive(&self) -> Result<(File, String), Errno> {
-        let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
+        let name = format!("{}-{}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed));
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = openat(&self.incoming, &*name, flags, Mode::RUSR | Mode::WUSR)?;
         Ok((file.into(), name))

@@ -40,6 +40,8 @@ pub(crate) struct Entry {
     pub(crate) doubted: bool,
     /// When the time of its last use was written down, in seconds since 1970.
     pub(crate) dated: i64,
+    /// What no other entry has, nor had: under one name there may be one file after another.
+    pub(crate) born: u64,
     /// Its place in the order of use.
     turn: u64,
     pins: u32,
@@ -73,7 +75,7 @@ impl Index {
         self.remove(key);
         let turn = self.take_turn(key);
         self.taken += cost(size);
-        self.entries.insert(key, Entry { size, doubted, dated, turn, pins });
+        self.entries.insert(key, Entry { size, doubted, dated, born: turn, turn, pins });
     }
 
     /// It is not there any more.
@@ -96,6 +98,11 @@ impl Index {
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
         self.entries.get_mut(&key)
+    }
+
+    /// Which entry there is, if there is one.
+    pub(crate) fn born(&self, key: Key) -> Option<u64> {
+        self.entries.get(&key).map(|entry| entry.born)
     }
 
     /// It may not go until it was unpinned as often.

@@ -36,6 +36,7 @@ impl Store {
     /// [`StoreError::Io`].
     pub fn result(&self, key: ResultKey) -> Result<Option<Vec<u8>>, StoreError> {
         let (inner, key) = (self.inner(), key.key());
+        let seen = inner.index().born(key);
         let Some(file) =
             inner.disk.file(key).map_err(StoreError::io("cannot open an action's result"))?
         else {
@@ -49,8 +50,7 @@ impl Store {
             .split_first_chunk::<32>()
             .filter(|(hash, record)| **hash == Digest::of(Function::Sha256, record).hash);
         let Some((_, record)) = sound else {
-            inner.forget(key);
-            inner.disk.delete(key);
+            inner.give_up(key, seen);
             return Ok(None);
         };
         inner.index().used(key);

@@ -90,12 +90,12 @@ impl Store {
         match self.0.use_now(key, digest.size) {
             None => Ok(false),
             // Rare, and as slow as reading it.
-            Some(Use::Doubted) => Ok(self.get(digest)?.is_some()),
-            Some(Use::Trusted) => {
+            Some((Use::Doubted, _)) => Ok(self.get(digest)?.is_some()),
+            Some((Use::Trusted, born)) => {
                 let fail = StoreError::io("cannot look for stored content");
                 let is_there = self.0.disk.size(key).map_err(fail)? == Some(digest.size);
                 if !is_there {
-                    self.0.forget(key);
+                    self.0.give_up(key, Some(born));
                 }
                 Ok(is_there)
             }
@@ -114,10 +114,10 @@ impl Store {
             return Ok(Some(Blob { file: nothing, size: 0, _pin: None }));
         }
         let key = key(digest);
-        let Some(used) = self.0.use_now(key, digest.size) else { return Ok(None) };
+        let Some((used, born)) = self.0.use_now(key, digest.size) else { return Ok(None) };
         let pin = Pin::new(&self.0, key);
         let Some(file) = self.0.disk.file(key).map_err(fail)? else {
-            self.0.forget(key);
+            self.0.give_up(key, Some(born));
             return Ok(None);
         };
         let is_whole = match used {
@@ -125,8 +125,7 @@ impl Store {
             Use::Doubted => self.is_whole(&file, digest)?,
         };
         if !is_whole {
-            self.0.forget(key);
-            self.0.disk.delete(key);
+            self.0.give_up(key, Some(born));
             return Ok(None);
         }
         Ok(Some(Blob { file, size: digest.size, _pin: Some(pin) }))
@@ -186,7 +185,7 @@ impl Store {
 }
 
 /// What of a file that is there is certain.
-enum Use {
+pub(crate) enum Use {
     Trusted,
     Doubted,
 }
@@ -196,25 +195,31 @@ impl Inner {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Marks a file as used now, if it is there and has that size.
-    fn use_now(&self, key: Key, size: u64) -> Option<Use> {
+    /// Marks a file as used now, if it is there and has that size. Says which entry it is.
+    pub(crate) fn use_now(&self, key: Key, size: u64) -> Option<(Use, u64)> {
         let now = disk::now();
         let mut index = self.index();
         let entry = index.used(key).filter(|entry| entry.size == size)?;
+        let born = entry.born;
         if entry.doubted {
-            return Some(Use::Doubted);
+            return Some((Use::Doubted, born));
         }
         if now - entry.dated > DATE_AGAIN {
             entry.dated = now;
             drop(index);
             self.disk.date(key, now);
         }
-        Some(Use::Trusted)
+        Some((Use::Trusted, born))
     }
 
-    /// It is not there any more, or not what it should be.
-    pub(crate) fn forget(&self, key: Key) {
-        self.index().remove(key);
+    /// What was looked at is not there any more, or not what it should be. It may have been put there anew
+    /// since: then that stays.
+    pub(crate) fn give_up(&self, key: Key, seen: Option<u64>) {
+        let mut index = self.index();
+        if index.born(key) == seen {
+            index.remove(key);
+            self.disk.delete(key);
+        }
     }
 
     /// Takes room for `bytes` more.

@@ -5,6 +5,7 @@
 //! its lock table, and the client runs them by itself where it is told to do without a daemon.
 
 mod canonical;
+pub mod code;
 mod content;
 pub mod error;
 pub mod fault;

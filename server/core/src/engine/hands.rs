@@ -154,6 +154,17 @@ impl Hands {
         Step::Again(work)
     }
 
+    /// Replaces a mutation's paths by their real places. On the pool: it may have thousands of them, and
+    /// the filesystem may keep it waiting.
+    pub(super) async fn resolve(self: &Arc<Self>, mut work: Box<Work>) -> Result<Step, Refusal> {
+        let hands = Arc::clone(self);
+        let resolved = self.pool.run(move || match guarded(&mut work, &hands.tree, resolve) {
+            Ok(()) => Step::Again(work),
+            failed => hands.over(work, failed),
+        });
+        resolved.await.ok_or_else(|| refusal::broken(b"."))
+    }
+
     /// An attempt at a mutation that has its locks.
     pub(super) async fn act(self: &Arc<Self>, work: Box<Work>) -> Result<Step, Refusal> {
         let hands = Arc::clone(self);
@@ -273,6 +284,10 @@ fn guarded(work: &mut Work, tree: &Tree, act: Act) -> Result<(), Fault> {
         tracing::error!(path = %shown, method = work.mutation.method(), "a mutation panicked");
         Err(Fault::Failed(refusal::broken(&path).error))
     })
+}
+
+fn resolve(work: &mut Work, tree: &Tree) -> Result<(), Fault> {
+    Ok(work.mutation.resolve(tree)?)
 }
 
 fn prepare(work: &mut Work, tree: &Tree) -> Result<(), Fault> {

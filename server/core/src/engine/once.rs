@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -21,9 +21,6 @@ use crate::{
     journal::{JournalError, Ran},
     leases::{Lease, Subject},
 };
-
-/// How long outcomes of builds are remembered: a build that takes longer than a weekend is none.
-pub(super) const BUILDS_ARE_OVER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What is to run once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,15 +60,75 @@ pub struct Run {
     by: String,
 }
 
-/// Failures that were not to be remembered, for those who waited when they happened: the number of
-/// the last one of these.
+/// Failures that were not to be remembered, for those who waited when they happened.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     arrivals: u64,
+    /// How many ask for a key at this moment.
+    asking: HashMap<OnceKey, u64>,
+    /// With the number of the last one who is to be told, as long as anybody asks for that key.
     told: HashMap<OnceKey, (u64, Ran)>,
 }
 
 pub(super) type SharedFailures = Arc<Mutex<Failures>>;
+
+/// Somebody who asks for a key.
+struct Asking {
+    failures: SharedFailures,
+    key: OnceKey,
+    arrival: u64,
+}
+
+impl Asking {
+    fn begin(failures: &SharedFailures, key: &OnceKey) -> Self {
+        let mut state = lock(failures);
+        state.arrivals += 1;
+        *state.asking.entry(key.clone()).or_default() += 1;
+        Self { failures: Arc::clone(failures), key: key.clone(), arrival: state.arrivals }
+    }
+
+    /// The failure that it waited for. One of an earlier time is nobody's any more.
+    fn told(&self) -> Option<Ran> {
+        let mut state = lock(&self.failures);
+        match state.told.get(&self.key) {
+            Some((last, ran)) if self.arrival <= *last => Some(ran.clone()),
+            _ => {
+                state.told.remove(&self.key);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let mut state = lock(&self.failures);
+        let Some(asking) = state.asking.get_mut(&self.key) else { return };
+        *asking -= 1;
+        if *asking == 0 {
+            state.asking.remove(&self.key);
+            state.told.remove(&self.key);
+        }
+    }
+}
+
+impl Failures {
+    /// Keeps a failure for those who ask for `key` now, if anybody does.
+    fn keep(&mut self, key: &OnceKey, ran: &Ran) {
+        if self.asking.contains_key(key) {
+            self.told.insert(key.clone(), (self.arrivals, ran.clone()));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.told.len()
+    }
+}
+
+fn lock(failures: &SharedFailures) -> MutexGuard<'_, Failures> {
+    failures.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Engine {
     /// Waits until it is known how `key` ended, or until it is the caller's turn to run it.
@@ -87,7 +144,7 @@ impl Engine {
         caller.owner.method = "once";
         let by = caller.owner.to_string();
         self.permit_somewhere(&caller, Deed::Lock).await?;
-        let arrival = self.arrive();
+        let asking = Asking::begin(&self.failures, &key);
         if let Some(ran) = self.remembered(&key).await? {
             return Ok(Turn::Told(ran));
         }
@@ -95,11 +152,9 @@ impl Engine {
         if let Some(ran) = self.remembered(&key).await? {
             return Ok(Turn::Told(ran));
         }
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        match failures.told.get(&key) {
-            Some((last, ran)) if arrival <= *last => return Ok(Turn::Told(ran.clone())),
-            _ => failures.told.remove(&key),
-        };
+        if let Some(ran) = asking.told() {
+            return Ok(Turn::Told(ran));
+        }
         Ok(Turn::Run(Box::new(Run { lease, key, by })))
     }
 
@@ -117,11 +172,7 @@ impl Engine {
         let ran = Ran { exit_code, by: run.by.clone(), outputs };
         if run.key.is_for_good() && exit_code != 0 {
             // Nobody comes later and is told: the next one is served when the lease is given up.
-            if self.leases.is_awaited(&run.key.subject()) {
-                let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-                let last = failures.arrivals;
-                failures.told.insert(run.key.clone(), (last, ran.clone()));
-            }
+            lock(&self.failures).keep(&run.key, &ran);
             return Ok(ran);
         }
         let keep = ran.clone();
@@ -139,12 +190,6 @@ impl Engine {
     pub async fn forget(&self, caller: &Caller, key: OnceKey) -> Result<bool, Refusal> {
         self.permit_somewhere(caller, Deed::Lock).await?;
         self.books(move |books| books.journal.forget(&key.build, &key.key)).await
-    }
-
-    fn arrive(&self) -> u64 {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.arrivals += 1;
-        failures.arrivals
     }
 
     /// How it ended, as far as that still counts.

@@ -1,6 +1,7 @@
 //! Builds and their recipes: what the journal is told of them, and how it tells of them.
 //!
-//! They go the way of entries, through the queue, and are read back by the account of a build.
+//! They go the way of entries, through the queue, but never wait for room in it, and are read back by
+//! the account of a build.
 
 use std::time::SystemTime;
 
@@ -99,17 +100,17 @@ pub(super) enum Note {
 impl Journal {
     /// Records that a build has begun. One that has begun under this id already stays as it is.
     pub fn begin_build(&self, build: Build) {
-        self.queue.push(Note::Begun(build));
+        self.queue.note(Note::Begun(build));
     }
 
     /// Records that a build is over.
     pub fn end_build(&self, id: String, at: SystemTime, exit_code: i32) {
-        self.queue.push(Note::Ended { id, at, exit_code });
+        self.queue.note(Note::Ended { id, at, exit_code });
     }
 
     /// Records a recipe that is over.
     pub fn note_recipe(&self, recipe: Recipe) {
-        self.queue.push(Note::Recipe(recipe));
+        self.queue.note(Note::Recipe(recipe));
     }
 
     /// The build `id`, or the one that began last.

@@ -8,7 +8,8 @@
 //! * Entries are numbered from 1 in the order in which they were appended, without gaps; a reader
 //!   sees all entries up to some number and none after it.
 //! * An entry that records a change is never dropped to save time: when the queue is full, its
-//!   appender waits. Only entries that changed nothing are dropped then, and counted.
+//!   appender waits. Only entries that changed nothing are dropped then, and counted. What is noted
+//!   of builds and recipes waits for nothing: it has some room more, and is lost beyond that.
 //! * No build stops because of it. A damaged file is set aside and a fresh one begun, a full disk
 //!   is retried while there is room to wait, and what cannot be written after all is counted as
 //!   lost and logged.
@@ -41,6 +42,7 @@ pub(crate) use tests::entry as entry_for_tests;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -54,6 +56,7 @@ pub use schema::Mode;
 pub use setting::Ran;
 
 pub(crate) use entry::time_to_ns;
+pub(crate) use setting::BUILDS_ARE_OVER;
 
 use queue::Queue;
 use store::Store;
@@ -95,7 +98,8 @@ pub struct Stats {
     pub failed_attempts: u64,
     /// Entries that changed nothing and came while the queue was full.
     pub dropped_unchanged: u64,
-    /// Those that could not be written, or came after the journal was closed.
+    /// Those that could not be written, or came after the journal was closed; and notes of builds and
+    /// recipes for which there was no room.
     pub lost: u64,
     /// Age of the oldest entry not yet written; zero when there is none.
     pub lag: Duration,
@@ -111,6 +115,8 @@ pub struct Journal {
     store: Arc<Store>,
     queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// How many outcomes of what runs once were written down.
+    remembered: AtomicU64,
 }
 
 impl Journal {
@@ -137,7 +143,8 @@ impl Journal {
             .name("journal".into())
             .spawn(move || writer.run())
             .map_err(|source| JournalError::Io { path: store.path().to_owned(), source })?;
-        Ok(Journal { store, queue, thread: Mutex::new(Some(thread)) })
+        let thread = Mutex::new(Some(thread));
+        Ok(Journal { store, queue, thread, remembered: AtomicU64::new(0) })
     }
 
     /// How SQLite keeps the file.

@@ -25,29 +25,14 @@ const BATCH: usize = 1024;
 /// enough that a reader finds the journal up to date without asking for a flush.
 const LINGER: Duration = Duration::from_millis(50);
 
+/// Notes that find room in a queue that is full, some KiB each: those of a few minutes of a large build.
+const ROOM_FOR_NOTES: usize = 16_384;
+
 /// What there is to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Item {
     Entry(Entry),
     Note(Note),
-}
-
-impl Item {
-    fn is_droppable(&self) -> bool {
-        matches!(self, Item::Entry(entry) if entry.is_droppable())
-    }
-}
-
-impl From<Entry> for Item {
-    fn from(entry: Entry) -> Self {
-        Item::Entry(entry)
-    }
-}
-
-impl From<Note> for Item {
-    fn from(note: Note) -> Self {
-        Item::Note(note)
-    }
 }
 
 #[derive(Debug)]
@@ -110,15 +95,15 @@ impl Queue {
         }
     }
 
-    pub(super) fn push(&self, item: impl Into<Item>) {
-        let item = item.into();
+    /// Accepts an entry. Where there is no room, one that changed nothing is dropped, and any other waits.
+    pub(super) fn push(&self, entry: Entry) {
         let mut state = self.lock();
         if state.closing || state.ended {
             state.stats.lost += 1;
             return;
         }
         if state.waiting.len() >= self.capacity {
-            if item.is_droppable() {
+            if entry.is_droppable() {
                 state.stats.dropped_unchanged += 1;
                 return;
             }
@@ -133,6 +118,21 @@ impl Queue {
                 return;
             }
         }
+        self.accept(state, Item::Entry(entry));
+    }
+
+    /// Accepts a note at once, or loses it: it comes from a thread that has others to serve.
+    pub(super) fn note(&self, note: Note) {
+        let mut state = self.lock();
+        let is_full = state.waiting.len() >= self.capacity + ROOM_FOR_NOTES;
+        if is_full || state.closing || state.ended {
+            state.stats.lost += 1;
+            return;
+        }
+        self.accept(state, Item::Note(note));
+    }
+
+    fn accept(&self, mut state: MutexGuard<'_, State>, item: Item) {
         state.waiting.push_back((Instant::now(), item));
         state.accepted += 1;
         // A wake-up is a system call: only when the writer would do something about it.

@@ -2,11 +2,20 @@
 //!
 //! Unlike entries these are written at once, by whoever asks.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, SystemTime},
+};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Journal, JournalError, entry::time_to_ns};
+
+/// How long it is remembered what ran in builds: one that takes longer than a weekend is none.
+pub(crate) const BUILDS_ARE_OVER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// After so many that are remembered, those that are over are forgotten. That is a look at all.
+const FORGET_EVERY: u64 = 4096;
 
 /// How something ended that runs once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +69,7 @@ impl Journal {
         })
     }
 
-    /// Remembers how `key` ended.
+    /// Remembers how `key` ended; and forgets, now and then, what ran in builds that are over.
     ///
     /// # Errors
     /// What SQLite had to say; nothing is remembered then.
@@ -73,7 +82,13 @@ impl Journal {
             let at = time_to_ns(SystemTime::now());
             let values = params![build, key, at, ran.exit_code, ran.by, outputs];
             connection.execute(set, values).map(drop)
-        })
+        })?;
+        if (self.remembered.fetch_add(1, Relaxed) + 1).is_multiple_of(FORGET_EVERY)
+            && let Err(error) = self.forget_builds(BUILDS_ARE_OVER)
+        {
+            tracing::warn!(cause = %error, "what ran in old builds is not forgotten yet");
+        }
+        Ok(())
     }
 
     /// Forgets how `key` ended; whether there was something to forget.
@@ -106,5 +121,29 @@ impl Journal {
     ) -> Result<T, JournalError> {
         let done = work(&self.store.writer());
         done.map_err(|source| JournalError::sqlite(self.store.path(), doing, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ran_in_builds_that_are_over_is_forgotten_while_others_are_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        let ran = Ran::default();
+        for build in ["", "old"] {
+            journal.remember(build, "key", &ran).unwrap();
+        }
+        let age = |connection: &Connection| connection.execute("UPDATE once SET at_ns = 0", []);
+        journal.now("age", age).unwrap();
+        for number in 2..FORGET_EVERY {
+            assert!(journal.ran("old", "key").unwrap().is_some(), "{number}");
+            journal.remember("new", &number.to_string(), &ran).unwrap();
+        }
+        assert_eq!(journal.ran("old", "key").unwrap(), None);
+        assert_eq!(journal.ran("", "key").unwrap(), Some(ran.clone()), "for good");
+        assert_eq!(journal.ran("new", "2").unwrap(), Some(ran));
     }
 }

@@ -1,7 +1,7 @@
-//! Records of keys as bytes: numbers little-endian, texts with their length before them.
+//! Records of keys as bytes.
 
 use onewriter_tree::{
-    RelPath,
+    code::{Reader, Writer, path},
     mutation::{Change, Outcome},
 };
 
@@ -23,65 +23,57 @@ const OUTCOMES: [Outcome; 7] = [
 ];
 
 pub(super) fn encode(record: &Record) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Writer::default();
     match record {
         Record::Intent { key, at, what, evidence } => {
             put_head(&mut out, INTENT, key);
-            out.extend(at.to_le_bytes());
-            put(&mut out, what.as_bytes());
+            out.u64(*at);
+            out.long(what.as_bytes());
             for (path, inode) in &evidence.0 {
-                put(&mut out, path.as_bytes());
+                out.long(path.as_bytes());
                 // No file has the number 0.
-                out.extend(inode.unwrap_or(0).to_le_bytes());
+                out.u64(inode.unwrap_or(0));
             }
         }
         Record::Done { key, done } => {
             put_head(&mut out, DONE, key);
-            out.extend(done.at.to_le_bytes());
-            put(&mut out, done.what.as_bytes());
+            out.u64(done.at);
+            out.long(done.what.as_bytes());
             for change in &done.changes {
-                put(&mut out, change.path.as_bytes());
+                out.long(change.path.as_bytes());
                 let outcome = OUTCOMES.iter().position(|outcome| *outcome == change.outcome);
-                out.push(outcome.unwrap_or(0) as u8);
-                out.extend(change.bytes.to_le_bytes());
-                out.push(change.other.is_some().into());
-                put(&mut out, change.other.as_ref().map_or(b"", |other| other.as_bytes()));
+                out.u8(outcome.unwrap_or(0) as u8);
+                out.u64(change.bytes);
+                out.u8(change.other.is_some().into());
+                out.long(change.other.as_ref().map_or(b"", |other| other.as_bytes()));
             }
         }
         Record::Void { key } => put_head(&mut out, VOID, key),
     }
-    out
+    out.into_bytes()
 }
 
-pub(super) fn decode(mut bytes: &[u8]) -> Option<Record> {
-    let bytes = &mut bytes;
-    let [kind] = take(bytes)?;
-    let key = Key { id: take(bytes)?, who: text(bytes)? };
+pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
+    let mut input = Reader::new(bytes);
+    let kind = input.u8()?;
+    let key = Key { id: input.raw()?, who: text(&mut input)? };
     if kind == VOID {
         return Some(Record::Void { key });
     }
-    let (at, what) = (u64::from_le_bytes(take(bytes)?), text(bytes)?);
+    let (at, what) = (input.u64()?, text(&mut input)?);
     match kind {
         INTENT => {
             let mut evidence = Evidence::default();
-            while !bytes.is_empty() {
-                let path = path(bytes)?;
-                let inode = u64::from_le_bytes(take(bytes)?);
+            while !input.is_empty() {
+                let (path, inode) = (path(input.long()?)?, input.u64()?);
                 evidence.0.push((path, (inode != 0).then_some(inode)));
             }
             Some(Record::Intent { key, at, what, evidence })
         }
         DONE => {
             let mut changes = Vec::new();
-            while !bytes.is_empty() {
-                let path = path(bytes)?;
-                let [outcome] = take(bytes)?;
-                let outcome = *OUTCOMES.get(usize::from(outcome))?;
-                let size = u64::from_le_bytes(take(bytes)?);
-                let [has_other] = take(bytes)?;
-                let other = self::path(bytes)?;
-                let other = (has_other == 1).then_some(other);
-                changes.push(Change { bytes: size, other, ..Change::new(&path, outcome) });
+            while !input.is_empty() {
+                changes.push(change(&mut input)?);
             }
             Some(Record::Done { key, done: Done { at, what, changes } })
         }
@@ -89,38 +81,62 @@ pub(super) fn decode(mut bytes: &[u8]) -> Option<Record> {
     }
 }
 
-fn put_head(out: &mut Vec<u8>, kind: u8, key: &Key) {
-    out.push(kind);
-    out.extend(key.id);
-    put(out, key.who.as_bytes());
+fn change(input: &mut Reader<'_>) -> Option<Change> {
+    let at = path(input.long()?)?;
+    let outcome = *OUTCOMES.get(usize::from(input.u8()?))?;
+    let (bytes, has_other) = (input.u64()?, input.u8()? == 1);
+    let other = path(input.long()?)?;
+    let other = has_other.then_some(other);
+    Some(Change { bytes, other, ..Change::new(&at, outcome) })
 }
 
-fn put(out: &mut Vec<u8>, text: &[u8]) {
-    out.extend((text.len() as u32).to_le_bytes());
-    out.extend(text);
+fn put_head(out: &mut Writer, kind: u8, key: &Key) {
+    out.u8(kind);
+    out.raw(&key.id);
+    out.long(key.who.as_bytes());
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(*taken)
+fn text(input: &mut Reader<'_>) -> Option<String> {
+    String::from_utf8(input.long()?.to_vec()).ok()
 }
 
-fn blob<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
-    let length = u32::from_le_bytes(take(bytes)?) as usize;
-    let (taken, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    Some(taken)
-}
+#[cfg(test)]
+mod tests {
+    use onewriter_tree::RelPath;
 
-fn text(bytes: &mut &[u8]) -> Option<String> {
-    String::from_utf8(blob(bytes)?.to_vec()).ok()
-}
+    use super::*;
 
-/// The root's is empty.
-fn path(bytes: &mut &[u8]) -> Option<RelPath> {
-    match blob(bytes)? {
-        b"" => Some(RelPath::ROOT),
-        path => RelPath::parse(path).ok(),
+    /// An earlier daemon's records are to be read.
+    #[test]
+    fn the_form_on_record_stays_as_it_is() {
+        let rel = |path: &str| RelPath::parse(path.as_bytes()).unwrap();
+        let key = Key { who: "me".into(), id: *b"0123456789abcdef" };
+        let evidence = Evidence(vec![(rel("d"), Some(0x0102_0304)), (RelPath::ROOT, None)]);
+        let intent = Record::Intent { key: key.clone(), at: 5, what: "w".into(), evidence };
+        let renamed = Change::new(&rel("b"), Outcome::Replaced);
+        let changes = vec![Change { bytes: 6, other: Some(rel("a")), ..renamed }];
+        let done = Done { at: 7, what: String::new(), changes };
+        let done = Record::Done { key: key.clone(), done };
+        let forms: [(Record, &[&[u8]]); 3] = [
+            (
+                intent,
+                &[
+                    b"\x010123456789abcdef\x02\0\0\0me\x05\0\0\0\0\0\0\0\x01\0\0\0w",
+                    b"\x01\0\0\0d\x04\x03\x02\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+                ],
+            ),
+            (
+                done,
+                &[
+                    b"\x020123456789abcdef\x02\0\0\0me\x07\0\0\0\0\0\0\0\0\0\0\0",
+                    b"\x01\0\0\0b\x02\x06\0\0\0\0\0\0\0\x01\x01\0\0\0a",
+                ],
+            ),
+            (Record::Void { key }, &[b"\x030123456789abcdef\x02\0\0\0me"]),
+        ];
+        for (record, form) in forms {
+            assert_eq!(encode(&record), form.concat());
+            assert_eq!(decode(&form.concat()), Some(record));
+        }
     }
 }

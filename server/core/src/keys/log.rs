@@ -4,18 +4,17 @@
 //! An owner writes to its own file, so that one that was stopped and comes back disturbs nobody. The
 //! next one reads the file when the last one can change the tree no more: what is done is on record
 //! then. A record is its length, its sum and itself; one that is not whole was being written when
-//! its daemon was killed, and nothing had been done under it.
+//! its daemon was killed, or had no room on the disk, and nothing had been done under it.
 
 use std::{
     fs::File,
     io::{self, Read as _, Write as _},
-    os::fd::{AsFd as _, OwnedFd},
     time::SystemTime,
 };
 
 use onewriter_tree::Tree;
 use rustix::{
-    fs::{AtFlags, Dir, Mode, OFlags, fdatasync, mkdirat, openat, renameat, unlinkat},
+    fs::{AtFlags, Mode, OFlags, fdatasync, openat, renameat, unlinkat},
     io::Errno,
 };
 
@@ -24,6 +23,7 @@ use super::{
     evidence::Evidence,
     known::{Done, Known},
 };
+use crate::epochs;
 
 /// Its directory in `.onewriter/`.
 pub(super) const DIR: &str = "keys";
@@ -56,6 +56,8 @@ pub(super) enum Record {
 pub(super) struct Log {
     file: File,
     length: u64,
+    /// Whether its end may be half a record. What came behind that would never be read.
+    torn: bool,
 }
 
 /// Seconds since 1970.
@@ -66,11 +68,11 @@ pub(super) fn now() -> u64 {
 /// What the last owner before `epoch` (or this one, when there are no others) has put on record; `None`
 /// if no owner ever did.
 pub(super) fn read(tree: &Tree, epoch: u64) -> io::Result<Option<Vec<Record>>> {
-    let dir = match open_dir(tree) {
+    let dir = match epochs::open(tree, DIR) {
         Err(Errno::NOENT) => return Ok(None),
         opened => opened?,
     };
-    let last = epochs(&dir)?.into_iter().filter(|there| epoch == 0 || *there <= epoch).max();
+    let last = epochs::list(&dir)?.into_iter().filter(|there| epoch == 0 || *there <= epoch).max();
     let Some(last) = last else { return Ok(None) };
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut bytes = Vec::new();
@@ -97,11 +99,7 @@ impl Log {
     /// Begins the file of `epoch` with all that is `known`, in one step, and removes those of earlier
     /// owners.
     pub(super) fn begin(tree: &Tree, epoch: u64, known: &Known) -> io::Result<Self> {
-        match mkdirat(tree.state(), DIR, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let dir = open_dir(tree)?;
+        let dir = epochs::make(tree, DIR)?;
         let name = epoch.to_string();
         let fresh = format!("{name}.new");
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::APPEND;
@@ -111,39 +109,33 @@ impl Log {
         file.write_all(&bytes)?;
         fdatasync(&file)?;
         renameat(&dir, &*fresh, &dir, &*name)?;
-        for old in
-            epochs(&dir)?.into_iter().filter(|there| epoch == 0 && *there > 0 || *there < epoch)
+        for old in epochs::list(&dir)?
+            .into_iter()
+            .filter(|there| epoch == 0 && *there > 0 || *there < epoch)
         {
             unlinkat(&dir, old.to_string(), AtFlags::empty())?;
         }
-        Ok(Self { file, length: 0 })
+        Ok(Self { file, length: 0, torn: false })
     }
 
     pub(super) fn append(&mut self, record: &Record, sync: bool) -> io::Result<()> {
         let bytes = framed(record);
-        self.file.write_all(&bytes)?;
+        let written = self.file.write_all(&bytes);
+        let kept = written.and_then(|()| if sync { Ok(fdatasync(&self.file)?) } else { Ok(()) });
         self.length += bytes.len() as u64;
-        if sync { Ok(fdatasync(&self.file)?) } else { Ok(()) }
+        self.torn |= kept.is_err();
+        kept
     }
 
     /// Whether it is to be begun anew.
-    pub(super) fn is_long(&self) -> bool {
-        self.length > LONG
+    pub(super) fn is_spent(&self) -> bool {
+        self.torn || self.length > LONG
     }
-}
 
-fn open_dir(tree: &Tree) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(tree.state(), DIR, flags, Mode::empty())
-}
-
-/// The epochs of which there are files.
-fn epochs(dir: &OwnedFd) -> Result<Vec<u64>, Errno> {
-    let mut epochs = Vec::new();
-    for entry in Dir::read_from(dir.as_fd())? {
-        epochs.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u64>().ok()));
+    #[cfg(test)]
+    pub(super) fn file(&mut self) -> &mut File {
+        &mut self.file
     }
-    Ok(epochs)
 }
 
 fn framed(record: &Record) -> Vec<u8> {

@@ -155,7 +155,7 @@ impl Keys {
             Some(log) => log,
             none => none.insert(Log::begin(&self.tree, self.epoch, &self.known()).map_err(failed)?),
         };
-        if log.is_long() {
+        if log.is_spent() {
             let mut known = self.known();
             known.expire();
             *log = Log::begin(&self.tree, self.epoch, &known).map_err(failed)?;

@@ -1,6 +1,6 @@
 //! Requests that come twice.
 
-use std::time::Duration;
+use std::{fs::File, time::Duration};
 
 use onewriter_tree::{
     RelPath,
@@ -158,6 +158,32 @@ async fn a_record_that_was_not_written_to_its_end_is_none() {
         let mut broken = whole.clone();
         broken[length] ^= 1;
         assert!(told(&broken) <= 2);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_a_record_that_found_no_room_is_told_by_a_successor() {
+    use std::io::Write as _;
+    let root = root();
+    let keys = open(&root, 1);
+    let done = async |number, mutation: &mut Rename| {
+        let mut turn = enter(&keys, key("me", number), mutation).await.unwrap();
+        turn.intend(mutation).unwrap();
+        turn.done(&act(&keys, mutation));
+    };
+    done(1, &mut rename("a", "c")).await;
+    if let Some(log) = &mut *keys.log.lock().unwrap() {
+        // The disk is full after a few bytes, for this one.
+        log.file().write_all(&[7, 0, 0]).unwrap();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let file = std::mem::replace(log.file(), full);
+        log.append(&Record::Void { key: key("me", 9) }, false).unwrap_err();
+        *log.file() = file;
+    }
+    done(2, &mut rename("b", "d")).await;
+    let next = open(&root, 2);
+    for (number, mut mutation) in [(1, rename("a", "c")), (2, rename("b", "d"))] {
+        assert!(enter(&next, key("me", number), &mut mutation).await.is_none(), "{number}");
     }
 }
 

@@ -205,12 +205,6 @@ impl LeaseTable {
         report::snapshot(&self.lock().entries)
     }
 
-    /// Whether anybody waits for `subject`.
-    pub(crate) fn is_awaited(&self, subject: &Subject) -> bool {
-        let is_for = |entry: &Entry| entry.claims.iter().any(|claim| claim.subject == *subject);
-        self.lock().entries.iter().any(|entry| !entry.is_held() && is_for(entry))
-    }
-
     fn count(&self, state: &State) {
         let on_path = |entry: &&Entry| {
             entry.is_lease

@@ -62,7 +62,9 @@ pub struct Book {
 #[derive(Debug, Default)]
 struct State {
     policy: Arc<Policy>,
-    known: HashMap<Arc<str>, Arc<Rights>>,
+    /// By what an identity is called: one for each list of names that it came with (a user has the
+    /// group of the process that asks). They share an account.
+    known: HashMap<Arc<str>, Vec<Arc<Rights>>>,
 }
 
 /// Identities that are remembered; when there are more, those that nobody uses are forgotten, and
@@ -86,27 +88,34 @@ impl Book {
     }
 
     fn renew(&self, is_due: impl Fn(&Rights, &Rights) -> bool, policy: &Policy) {
-        for rights in self.lock().known.values_mut() {
-            let new = rights.under(policy);
-            if is_due(rights, &new) {
-                rights.supersede();
-                *rights = Arc::new(new);
+        for all in self.lock().known.values_mut() {
+            for at in 0..all.len() {
+                let new = all[at].under(policy).beside(&all[0]);
+                if is_due(&all[at], &new) {
+                    all[at].supersede();
+                    all[at] = Arc::new(new);
+                }
             }
         }
     }
 
-    /// The rights of somebody who is called `who`, and has all of `names`, that among them. The first
-    /// time, these are asked for.
-    pub fn rights(&self, who: &str, names: impl FnOnce() -> Vec<String>) -> Arc<Rights> {
+    /// The rights of somebody who is called `who`, and has all of `names`, that among them.
+    pub fn rights(&self, who: &str, names: Vec<String>) -> Arc<Rights> {
         let mut state = self.lock();
-        if let Some(rights) = state.known.get(who) {
-            return Arc::clone(rights);
+        let State { policy, known } = &mut *state;
+        if let Some(all) = known.get_mut(who) {
+            if let Some(rights) = all.iter().find(|rights| rights.names() == names) {
+                return Arc::clone(rights);
+            }
+            let rights = Arc::new(all[0].called(names, policy));
+            all.push(Arc::clone(&rights));
+            return rights;
         }
-        if state.known.len() >= KNOWN {
-            state.known.retain(|_, rights| Arc::strong_count(rights) > 1);
+        if known.len() >= KNOWN {
+            known.retain(|_, all| all.iter().any(|rights| Arc::strong_count(rights) > 1));
         }
-        let rights = Arc::new(Rights::new(who, names(), &state.policy));
-        state.known.insert(rights.who().clone(), Arc::clone(&rights));
+        let rights = Arc::new(Rights::new(who, names, policy));
+        known.insert(rights.who().clone(), vec![Arc::clone(&rights)]);
         rights
     }
 

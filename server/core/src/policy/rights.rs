@@ -62,20 +62,38 @@ impl Rights {
 
     /// The same identity under another policy. Requests that are under way go on to count.
     pub(super) fn under(&self, policy: &Policy) -> Self {
-        let limits = policy.limits_of(&self.names);
+        self.called(self.names.clone(), policy)
+    }
+
+    /// The same identity, with other names besides.
+    pub(super) fn called(&self, names: Vec<String>, policy: &Policy) -> Self {
+        let limits = policy.limits_of(&names);
         let turnstile = match self.turnstile.fits(&limits) {
             true => Arc::clone(&self.turnstile),
             false => Arc::new(Turnstile::new(&limits)),
         };
         Self {
             who: Arc::clone(&self.who),
-            names: self.names.clone(),
-            grants: policy.grants(&self.names),
+            grants: policy.grants(&names),
+            names,
             account: Arc::clone(&self.account),
             turnstile,
             limits,
             superseded: AtomicBool::new(false),
         }
+    }
+
+    /// Has its requests wait with those of the same identity under other names, where as many may.
+    pub(super) fn beside(mut self, kin: &Self) -> Self {
+        if kin.turnstile.fits(&self.limits) {
+            self.turnstile = Arc::clone(&kin.turnstile);
+        }
+        self
+    }
+
+    /// All that a policy may call it.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// What it is called.

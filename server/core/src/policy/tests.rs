@@ -56,7 +56,7 @@ fn book(rules: Vec<Rule>, limits: Limits) -> Book {
 }
 
 fn rights(book: &Book, who: &str) -> Arc<Rights> {
-    book.rights(who, || vec![who.to_owned()])
+    book.rights(who, vec![who.to_owned()])
 }
 
 #[test]
@@ -98,6 +98,23 @@ fn another_policy_holds_at_once_for_those_who_are_known() {
     book.replace(Policy { rules: vec![rule(&["*"], &["."], &["read"])], limits: vec![] });
     let now = rights(&book, "token:t");
     assert!(!now.may(Deed::Publish, &path("f")) && now.may(Deed::Read, &path("f")));
+}
+
+#[test]
+fn a_user_has_the_rights_of_the_group_that_asks_and_one_quota() {
+    let limits = Limits { files: Some(1), requests: Some(1), ..Limits::default() };
+    let book = book(vec![rule(&["gid:1"], &["."], &["write"])], limits.clone());
+    let of = |gid: &str| book.rights("uid:7", vec!["uid:7".into(), gid.into()]);
+    let may = |gid: &str| of(gid).may(Deed::Publish, &path("f"));
+    assert!(!may("gid:2") && may("gid:1") && !may("gid:2"));
+    let more = Limits { requests: Some(2), ..limits };
+    let limits = vec![Limit { who: vec!["uid:7".into()], limits: more }];
+    book.replace(Policy { rules: vec![rule(&["gid:2"], &["."], &["write"])], limits });
+    assert!(may("gid:2") && !may("gid:1"));
+    of("gid:1").charge(&[Change::new(&path("f"), Outcome::Created)]);
+    assert!(of("gid:2").check_quota().is_err());
+    assert!(Arc::ptr_eq(&of("gid:1").turnstile, &of("gid:2").turnstile), "they take turns");
+    assert!(rights(&book, "uid:8").check_quota().is_ok());
 }
 
 #[test]

@@ -23,6 +23,28 @@ fn content_is_found_again_and_what_was_arriving_is_cleared_away() {
 }
 
 #[test]
+fn a_daemon_that_lost_the_root_does_nothing_to_what_its_successor_receives() {
+    let place = Place::new();
+    let (lost, ours) = (place.open(PLENTY), digest(b"content"));
+    let [dropped, finished] = [b"dropped", b"finish!"].map(|content| {
+        let mut upload = lost.upload(digest(content)).unwrap();
+        upload.push(content).unwrap();
+        upload
+    });
+    let store = place.open(PLENTY);
+    let mut uploads = [(); 2].map(|()| store.upload(ours).unwrap());
+    uploads.iter_mut().for_each(|upload| upload.push(b"cont").unwrap());
+    drop(dropped);
+    assert!(finished.finish().is_err(), "what it received is gone");
+    assert!(!place.file(&digest(b"finish!")).exists());
+    for mut upload in uploads {
+        upload.push(b"ent").unwrap();
+        upload.finish().unwrap();
+    }
+    assert_eq!(read(&store, &ours).unwrap(), b"content");
+}
+
+#[test]
 fn the_order_of_use_outlives_the_daemon() {
     let place = Place::new();
     let store = place.open(PLENTY);
@@ -74,6 +96,27 @@ fn what_was_there_before_the_machine_started_is_hashed_before_it_is_served() {
     assert_eq!(read(&store, &sound).unwrap(), b"sound!!");
     let key = crate::store::key(&sound);
     assert!(!store.inner().index().get_mut(key).unwrap().doubted, "once is enough");
+}
+
+#[test]
+fn who_finds_damage_late_leaves_alone_what_was_put_there_meanwhile() {
+    let place = Place::new();
+    let store = place.open(PLENTY);
+    let content = put(&store, b"content");
+    place.damage(&content, b"\0\0\0\0\0\0\0");
+    let key = crate::store::key(&content);
+    store.inner().index().get_mut(key).unwrap().doubted = true;
+    let (_, seen) = store.inner().use_now(key, content.size).unwrap();
+    assert!(read(&store, &content).is_none(), "another one finds it first");
+    assert!(!place.file(&content).exists());
+    put(&store, b"content");
+    store.inner().give_up(key, Some(seen));
+    assert_eq!(read(&store, &content).unwrap(), b"content");
+    // Uses make no other of it.
+    let (_, seen) = store.inner().use_now(key, content.size).unwrap();
+    assert!(store.contains(&content).unwrap());
+    store.inner().give_up(key, Some(seen));
+    assert!(!place.file(&content).exists() && store.stats().files == 0);
 }
 
 #[test]

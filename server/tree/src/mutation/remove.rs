@@ -55,11 +55,7 @@ impl Mutation for Remove {
             }
             None => return Err(Error::new(Reason::NotFound, shown, "it does not exist").into()),
             Some(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {
-                // What a lost owner removes cannot get into a staging that is gone.
-                match tree.is_fenced() {
-                    true => remove_tree(tree, &dir, name),
-                    false => unlinkat(&dir, name, AtFlags::empty()),
-                }
+                remove_file(tree, &dir, name)
             }
             Some(_) if self.recursive => remove_tree(tree, &dir, name),
             Some(_) if self.directory => unlinkat(&dir, name, AtFlags::REMOVEDIR),
@@ -78,6 +74,15 @@ impl Mutation for Remove {
             }
             Err(errno) => Err(Error::io(shown, "cannot remove it", errno).into()),
         }
+    }
+}
+
+/// Removes what is no directory. The caller has just asked whether the tree is still ours.
+pub(super) fn remove_file(tree: &Tree, dir: &Dir<'_>, name: &[u8]) -> Result<(), Errno> {
+    // What a lost owner removes cannot get into a staging that is gone.
+    match tree.is_fenced() {
+        true => remove_tree(tree, dir, name),
+        false => unlinkat(dir, name, AtFlags::empty()),
     }
 }
 

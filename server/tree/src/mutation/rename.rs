@@ -3,11 +3,13 @@
 use std::{fs::File, os::fd::AsFd as _};
 
 use rustix::{
-    fs::{AtFlags, FileType, OFlags, Stat, openat, renameat, unlinkat},
+    fs::{FileType, OFlags, Stat, openat, renameat},
     io::Errno,
 };
 
-use super::{Change, Claim, Deed, Effects, Mutation, Outcome, directory::parent_or_make};
+use super::{
+    Change, Claim, Deed, Effects, Mutation, Outcome, directory::parent_or_make, remove::remove_file,
+};
 use crate::{
     content,
     error::{Error, Reason},
@@ -65,7 +67,7 @@ impl Mutation for Rename {
             // rename(2) does nothing at all between two names of one file.
             Some(there) if (there.st_dev, there.st_ino) == (source.st_dev, source.st_ino) => {
                 if self.from != self.to {
-                    self.remove_source(&from_dir, from)?;
+                    self.remove_source(tree, &from_dir, from)?;
                 }
                 Outcome::Unchanged
             }
@@ -73,7 +75,7 @@ impl Mutation for Rename {
                 if self.keep_unchanged
                     && self.is_same((&from_dir, from, &source), (&to_dir, to, there)) =>
             {
-                self.remove_source(&from_dir, from)?;
+                self.remove_source(tree, &from_dir, from)?;
                 Outcome::Unchanged
             }
             there => {
@@ -127,8 +129,10 @@ impl Rename {
         })
     }
 
-    fn remove_source(&self, dir: &Dir<'_>, name: &[u8]) -> Result<(), Fault> {
-        unlinkat(dir, name, AtFlags::empty())
+    fn remove_source(&self, tree: &Tree, dir: &Dir<'_>, name: &[u8]) -> Result<(), Fault> {
+        // To compare contents takes its time.
+        tree.guard(&self.from)?;
+        remove_file(tree, dir, name)
             .map_err(|e| Error::io(self.from.for_syscall(), "cannot remove it", e).into())
     }
 

@@ -91,6 +91,11 @@ fn rename(from: &str, to: &str) -> Rename {
     Rename { from, to, must_create, parents, keep_unchanged, umask: 0 }
 }
 
+/// Leaves `there` as it is, and removes `from`, which is the same.
+fn rename_of_same(from: &str) -> Rename {
+    Rename { must_create: false, keep_unchanged: true, ..rename(from, "there") }
+}
+
 fn link(path: &str) -> HardLink {
     HardLink { source: rel("there"), path: rel(path), replace: false, parents: false, umask: 0 }
 }
@@ -145,13 +150,25 @@ type Make = fn(&Root) -> Box<dyn Mutation>;
 /// of that it knows nothing.
 #[test]
 fn what_goes_through_staging_fails_when_a_successor_has_taken_that_away() {
-    let through: [Make; 6] = [
+    let through: [Make; 9] = [
         |root| Box::new(publish(root, "published")),
         |root| Box::new(publish(root, "d/file")),
         |_| Box::new(remove("d/file")),
         |_| Box::new(remove("d")),
         |_| Box::new(link("linked")),
         |_| Box::new(symlink_at("symbolic")),
+        |root| {
+            root.write("copy", "there");
+            Box::new(rename_of_same("copy"))
+        },
+        |root| {
+            let _ = fs::hard_link(root.path("there"), root.path("name"));
+            Box::new(rename_of_same("name"))
+        },
+        |root| {
+            root.write("copy", "there");
+            Box::new(Publish::new(rel("there"), in_tree("copy", true)))
+        },
     ];
     for (index, mutation) in through.into_iter().enumerate() {
         let root = owned(EVER);
@@ -166,6 +183,22 @@ fn what_goes_through_staging_fails_when_a_successor_has_taken_that_away() {
         let (mut again, mut effects) = (mutation(&root), Effects::new(false));
         mutation::run(&mut *again, &successor, &mut effects).unwrap();
         assert_ne!(picture(&root), before, "{index}: the successor can");
+    }
+}
+
+#[test]
+fn a_source_is_removed_by_who_owns_the_root_when_its_content_is_in_its_place() {
+    let all: [Make; 2] = [
+        |_| Box::new(rename_of_same("copy")),
+        |_| Box::new(Publish::new(rel("d/file"), in_tree("copy", true))),
+    ];
+    for mutation in all {
+        for (questions, is_left) in [(1, true), (2, false)] {
+            let root = owned(questions);
+            root.write("copy", "there");
+            let (done, _) = root.attempt(&mut *mutation(&root));
+            assert_eq!((done.is_err(), root.exists("copy")), (is_left, is_left), "{done:?}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is on record of a commit before it begins: its name and its steps, as bytes.
 //!
-//! A version, the name, then the steps: a tag, the path, numbers in little-endian order. Lengths
-//! are 16 bits (no path is longer), the number of steps 32.
+//! A version, the name, then the steps: a tag, the path, numbers ([`code`]). Lengths are 16 bits, the
+//! number of steps 32.
 
 use rustix::fs::Timespec;
 
@@ -10,6 +10,7 @@ use super::{
     upper::PREFIX,
 };
 use crate::{
+    code::{self, Reader, Writer},
     error::{Error, Reason},
     path::{NAME_MAX, RelPath},
 };
@@ -25,19 +26,20 @@ pub(super) struct Intent {
 
 impl Intent {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Writer(vec![VERSION]);
-        out.bytes(self.name.as_bytes());
+        let mut out = Writer::default();
+        out.u8(VERSION);
+        out.short(self.name.as_bytes());
         out.u32(self.steps.len() as u32);
         for step in &self.steps {
             out.step(step);
         }
-        out.0
+        out.into_bytes()
     }
 
     /// Reads what [`Intent::encode`] wrote.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut input = Reader(bytes);
-        input.intent().filter(|_| input.0.is_empty()).ok_or_else(|| {
+        let mut input = Reader::new(bytes);
+        input.intent().filter(|_| input.is_empty()).ok_or_else(|| {
             Error::new(Reason::Journal, b".", "the record of a transaction cannot be read")
         })
     }
@@ -48,30 +50,15 @@ pub(super) fn is_of_another_make(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|version| *version > VERSION)
 }
 
-struct Writer(Vec<u8>);
-
 impl Writer {
-    fn u32(&mut self, n: u32) {
-        self.0.extend(n.to_le_bytes());
-    }
-
-    fn u64(&mut self, n: u64) {
-        self.0.extend(n.to_le_bytes());
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend((bytes.len() as u16).to_le_bytes());
-        self.0.extend(bytes);
-    }
-
     fn time(&mut self, time: Timespec) {
         self.u64(time.tv_sec as u64);
         self.u32(time.tv_nsec as u32);
     }
 
     fn begin(&mut self, tag: u8, path: &RelPath) {
-        self.0.push(tag);
-        self.bytes(path.as_bytes());
+        self.u8(tag);
+        self.short(path.as_bytes());
     }
 
     fn step(&mut self, step: &Step) {
@@ -120,15 +107,12 @@ impl Writer {
     }
 }
 
-/// Reads from the front; `None` where that is not what was written.
-struct Reader<'b>(&'b [u8]);
-
-impl<'b> Reader<'b> {
+impl Reader<'_> {
     fn intent(&mut self) -> Option<Intent> {
-        if self.take::<1>()? != [VERSION] {
+        if self.u8()? != VERSION {
             return None;
         }
-        let name = std::str::from_utf8(self.bytes()?).ok()?.to_owned();
+        let name = std::str::from_utf8(self.short()?).ok()?.to_owned();
         let is_name = name.starts_with(PREFIX) && !name.contains(['/', '\0']);
         if !is_name || name.len() > NAME_MAX {
             return None;
@@ -136,27 +120,6 @@ impl<'b> Reader<'b> {
         let count = self.u32()?;
         let steps = (0..count).map(|_| self.step()).collect::<Option<_>>()?;
         Some(Intent { name, steps })
-    }
-
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*taken)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn bytes(&mut self) -> Option<&'b [u8]> {
-        let length = self.take().map(u16::from_le_bytes)?;
-        let (taken, rest) = self.0.split_at_checked(length.into())?;
-        self.0 = rest;
-        Some(taken)
     }
 
     fn time(&mut self) -> Option<Timespec> {
@@ -176,17 +139,9 @@ impl<'b> Reader<'b> {
         Some((self.u32()?, self.u32()?))
     }
 
-    /// Only in the one spelling that was written.
-    fn path(&mut self) -> Option<RelPath> {
-        match self.bytes()? {
-            b"" => Some(RelPath::ROOT),
-            bytes => RelPath::parse(bytes).ok().filter(|path| path.as_bytes() == bytes),
-        }
-    }
-
     fn step(&mut self) -> Option<Step> {
-        let [tag] = self.take()?;
-        let path = self.path()?;
+        let tag = self.u8()?;
+        let path = code::path(self.short()?)?;
         // The root itself can only be changed in place.
         if tag <= 3 && path.is_root() {
             return None;
@@ -311,6 +266,24 @@ mod tests {
                 prop_assert_ne!(other, intent);
             }
         }
+    }
+
+    /// What an earlier daemon has begun is to be read.
+    #[test]
+    fn the_form_on_record_stays_as_it_is() {
+        let path = RelPath::parse(b"d/f").unwrap();
+        let mtime = Timespec { tv_sec: -1, tv_nsec: 7 };
+        let steps = vec![
+            Step::Remove { path, old: 0x0102_0304_0506_0708, slot: 9 },
+            Step::After { path: RelPath::ROOT, inode: 3, mtime },
+        ];
+        let intent = Intent { name: "x-1".into(), steps };
+        let expected = [
+            &b"\x01\x03\0x-1\x02\0\0\0"[..],
+            b"\x03\x03\0d/f\x08\x07\x06\x05\x04\x03\x02\x01\x09\0\0\0",
+            b"\x06\0\0\x03\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x07\0\0\0",
+        ];
+        assert_eq!(intent.encode(), expected.concat());
     }
 
     #[test]

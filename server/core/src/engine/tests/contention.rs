@@ -2,7 +2,53 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
 use super::*;
+
+/// A mutation that meets a symbolic link, on a filesystem that does not answer until it is told to.
+struct Linked {
+    probe: Probe,
+    asked: UnboundedSender<()>,
+    answer: Receiver<()>,
+}
+
+impl Mutation for Linked {
+    fn method(&self) -> &'static str {
+        "linked"
+    }
+
+    fn claims(&mut self) -> Vec<Claim<'_>> {
+        self.probe.claims()
+    }
+
+    fn resolve(&mut self, _: &Tree) -> Result<(), Error> {
+        self.asked.send(()).unwrap();
+        let answered = self.answer.recv_timeout(Duration::from_secs(20));
+        answered.map_err(|_| Error::new(onewriter_tree::Reason::Io, b"link", "it hangs"))
+    }
+
+    fn apply(&mut self, tree: &Tree, effects: &mut Effects) -> Result<(), Fault> {
+        self.probe.apply(tree, effects)
+    }
+}
+
+#[tokio::test]
+async fn others_are_served_while_a_filesystem_hangs_that_a_link_leads_to() {
+    let site = Site::new();
+    let (asked, mut is_asked) = unbounded_channel();
+    let (go_on, answer) = channel();
+    let mut attempts = 0;
+    let probe = Probe::new("link", move |_| {
+        attempts += 1;
+        if attempts == 1 { Err(Fault::Moved) } else { Ok(()) }
+    });
+    let linked = site.start("linked", Linked { probe, asked, answer });
+    is_asked.recv().await.unwrap();
+    site.run(mkdir("d")).await.unwrap();
+    go_on.send(()).unwrap();
+    ended(linked).await.unwrap();
+}
 
 /// Content that shows any mixture: one byte all over, as many of it as it says.
 fn content(writer: usize) -> Vec<u8> {

@@ -298,6 +298,26 @@ async fn for_good_a_success_counts_and_a_failure_only_for_those_who_wait() {
 }
 
 #[tokio::test]
+async fn a_failure_for_those_who_wait_is_kept_as_long_as_they_do() {
+    let site = Site::new();
+    let kept = || site.engine.failures.lock().unwrap().kept();
+    for goes_away in [false, true] {
+        let run = runs(site.once("", "key").await);
+        let waiter = site.ask("", "key");
+        until("it waits", || site.waiting_for_leases() == 1).await;
+        site.engine.finish(run, 3, Vec::new()).await.unwrap();
+        assert_eq!(kept(), 1);
+        if goes_away {
+            waiter.abort();
+            assert!(waiter.await.unwrap_err().is_cancelled());
+        } else {
+            assert_eq!(told(ended(waiter).await).exit_code, 3);
+        }
+        assert_eq!(kept(), 0);
+    }
+}
+
+#[tokio::test]
 async fn what_ran_is_remembered_by_the_next_daemon() {
     let site = Site::new();
     for build in ["", "b"] {

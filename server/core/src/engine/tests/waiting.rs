@@ -201,7 +201,7 @@ async fn rights_that_are_taken_away_end_a_wait_before_it_tells_anything() {
         may: Kinds::named(["read"]).unwrap(),
     });
     book.replace(Policy { rules: vec![rule(&["d"])], limits: Vec::new() });
-    let rights = || Some(book.rights("one", || vec!["one".into()]));
+    let rights = || Some(book.rights("one", vec!["one".into()]));
     let wait = |path: &str| {
         let caller = Caller { rights: rights(), ..caller("waiter") };
         site.engine.wait(caller, vec![rel(path)], None).looking_again(NEVER)

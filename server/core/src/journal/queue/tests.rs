@@ -77,6 +77,22 @@ fn a_full_queue_makes_changes_and_refusals_wait_for_room() {
 }
 
 #[test]
+fn notes_find_room_in_a_full_queue_and_are_lost_rather_than_to_wait() {
+    let note = || Note::Ended { id: "b".into(), at: std::time::UNIX_EPOCH, exit_code: 0 };
+    let queue = queue(1);
+    queue.push(entry("a"));
+    thread::scope(|scope| {
+        let _release = EndsOnDrop(&queue);
+        scope.spawn(|| (0..=ROOM_FOR_NOTES).for_each(|_| queue.note(note())));
+        eventually("the last one is lost", || queue.stats().lost == 1);
+        assert_eq!(queue.stats().queued, 1 + ROOM_FOR_NOTES as u64);
+        assert!(queue.attempt_failed(), "none of them keeps anybody waiting");
+        scope.spawn(|| queue.push(entry("b")));
+        eventually("a change waits", || queue.lock().blocked == 1);
+    });
+}
+
+#[test]
 fn a_batch_is_bounded() {
     let queue = queue(3 * BATCH);
     for _ in 0..2 * BATCH + 1 {

@@ -17,7 +17,7 @@ use rustix::{
 use super::place::{Step, place};
 use crate::{
     error::{Error, Reason},
-    mutation::{Access, Claim, Deed, Effects, Outcome, moving},
+    mutation::{Access, Claim, Deed, Effects, Outcome, moving, remove::remove_file},
     path::RelPath,
     staging::Staged,
     tree::{Dir, Fault, Last, Tree, describe, rename_new},
@@ -146,7 +146,8 @@ impl Source {
                     Fault::Failed(error) => error,
                     Fault::Moved => moving(path),
                 })?;
-                unlinkat(&dir, name, AtFlags::empty()).map_err(fail)?;
+                tree.guard(path)?;
+                remove_file(tree, &dir, name).map_err(fail)?;
                 effects.record(path, Outcome::Removed);
                 effects.touched(&dir)?;
             }
