@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{nothing_is_left, words};
-use crate::support::{Root, shape};
+use crate::support::{Root, shape, untested};
 
 /// A bit of everything that a commit can do.
 const SCRIPT: &str = "echo new > replaced; rm removed; rm -r old; mkdir -p fresh/deep;
@@ -82,7 +82,7 @@ fn a_daemon_that_cannot_repair_says_why_and_serves_nobody() {
     let chattr =
         |how: &str| root.sh(&format!("chattr {how} replaced kept fresh moved .")).succeeded();
     if !chattr("+i") {
-        eprintln!("not tested: this filesystem, or this user, cannot make a file immutable");
+        untested("this filesystem, or this user, cannot make a file immutable");
         return;
     }
     let refused = root.run("stat replaced");
