@@ -4,13 +4,16 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     os::unix::{ffi::OsStrExt as _, fs::symlink},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
+    time::Instant,
 };
 
+use onewriter_client::wire::CallError;
+use onewriter_proto::v1::{Change, MutationResponse};
 use rustix::fs::{CWD, FileType, RenameFlags, mknodat, renameat_with};
 
-use crate::support::{Done, Raw, Root, reason_of};
+use crate::support::{Done, LIMIT, Raw, Root, reason_of};
 
 /// A root with something in it, and the ways to make, publish, remove, link and describe a path.
 fn refused_by_all(root: &Root, path: &OsStr, reason: &str) {
@@ -205,7 +208,26 @@ fn symlinks_that_are_swapped_in_meanwhile() {
     symlink(&outside, root.at("aside")).unwrap();
     root.started();
     let source = root.write("src", "content");
+    fs::write(outside.join("secret"), "s").unwrap();
     let over = AtomicBool::new(false);
+    let (done, met) = (AtomicU64::new(0), AtomicU64::new(0));
+    // Each is either done, in the tree, or says what was in its way.
+    let count = |answer: Result<MutationResponse, CallError>| match answer {
+        Ok(MutationResponse { changes }) => {
+            let is_inside = |change: &Change| {
+                let path = &change.path[..];
+                path.starts_with(b"dir/") || path.starts_with(b"aside/")
+            };
+            assert!(changes.iter().all(is_inside) && !changes.is_empty(), "{changes:?}");
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        refused => {
+            let reason = reason_of(refused);
+            assert!(["OUTSIDE_ROOT", "SYMLINK_RACE"].contains(&&*reason), "{reason}");
+            met.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let enough = || [&done, &met].iter().all(|n| n.load(Ordering::Relaxed) > 100);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
@@ -215,25 +237,30 @@ fn symlinks_that_are_swapped_in_meanwhile() {
         });
         let attackers: Vec<_> = (0..3)
             .map(|n| {
-                let (root, source) = (&root, &source);
+                let (root, source, count, enough) = (&root, &source, &count, &enough);
                 scope.spawn(move || {
                     let mut raw = Raw::connect(root);
-                    for round in 0..200 {
-                        // Whatever comes of it, it must not be outside.
+                    let begun = Instant::now();
+                    for round in 0.. {
+                        if round >= 200 && (enough() || begun.elapsed() > LIMIT) {
+                            break;
+                        }
                         let path = format!("dir/{n}-{round}");
-                        let _ = raw.mkdir(format!("{path}/deep"));
-                        let _ = raw.publish(source, format!("{path}/file"));
-                        let _ = raw.remove(path);
+                        count(raw.mkdir(format!("{path}/deep")));
+                        count(raw.publish(source, format!("{path}/file")));
+                        count(raw.remove(path));
                     }
                 })
             })
             .collect();
-        for attacker in attackers {
-            attacker.join().unwrap();
-        }
+        let ended: Vec<_> = attackers.into_iter().map(|attacker| attacker.join()).collect();
         over.store(true, Ordering::Relaxed);
+        ended.into_iter().for_each(|ended| ended.unwrap());
     });
-    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "something was made outside");
+    assert!(enough(), "{done:?} were done, {met:?} met the link");
+    let left = fs::read_dir(&outside).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["secret"], "something was done outside");
+    assert_eq!(fs::read(outside.join("secret")).unwrap(), b"s");
 }
 
 #[test]

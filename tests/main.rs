@@ -28,6 +28,7 @@ mod interrupted;
 mod leases;
 mod make;
 mod modes;
+mod power;
 mod remote;
 mod simple;
 mod starting;

@@ -8,6 +8,8 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
+use crate::support::untested;
+
 /// The server's address, on all links.
 pub(super) const SERVER: &str = "10.99.0.1";
 
@@ -37,7 +39,7 @@ impl Hosts {
     pub(super) fn new(links: &[Link]) -> Option<Self> {
         let tried = Command::new("unshare").args(["--net", "true"]).output().expect("unshare");
         if !tried.status.success() {
-            eprintln!("not tested: no network namespaces without the privilege to make them");
+            untested("no network namespaces without the privilege to make them");
             return None;
         }
         let mut hosts = Self { server: Host::new(), workers: Vec::new() };

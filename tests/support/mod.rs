@@ -50,6 +50,14 @@ pub fn health(url: &str) -> String {
     asked.expect("an answer").into_inner().status().as_str_name().to_owned()
 }
 
+/// Says that a test is not run, since something refuses what it takes. Where `CI` is `true`, as it is
+/// in `.ci/run`, that is a failure: nothing is to seem tested that is not.
+#[track_caller]
+pub fn untested(why: impl std::fmt::Display) {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "not tested: {why}");
+    eprintln!("not tested: {why}");
+}
+
 /// The directory of both programs.
 pub fn programs() -> &'static Path {
     Path::new(ONEWRITER).parent().expect("programs lie in a directory")

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::support::{Root, shape};
+use crate::support::{Root, shape, untested};
 
 /// Which names are one file.
 fn links(root: &Path) -> Vec<Vec<PathBuf>> {
@@ -107,7 +107,7 @@ const GRAMMAR: &str =
 #[test]
 fn generators_of_several_files() {
     if !["bison", "flex"].iter().all(|tool| Path::new("/usr/bin").join(tool).exists()) {
-        eprintln!("not tested: bison or flex is not installed");
+        untested("bison or flex is not installed");
         return;
     }
     same(

@@ -45,8 +45,12 @@ fn wait_for_end(pid: u32, limit: Duration) -> Result<(), Failure> {
     let deadline = Instant::now() + limit;
     let lives = || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-        state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        match (fields.next(), fields.nth(16)) {
+            // The main thread may be dead before others, which have files open still.
+            (Some("Z"), threads) => !matches!(threads, None | Some("0" | "1")),
+            (state, _) => !matches!(state, None | Some("" | "X")),
+        }
     };
     while lives() {
         if Instant::now() > deadline {

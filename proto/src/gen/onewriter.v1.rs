@@ -76,6 +76,7 @@ pub struct Digest {
 }
 /// Nested message and enum types in `Digest`.
 pub mod digest {
+    /// What it was computed with.
     #[derive(
         Clone,
         Copy,
@@ -426,6 +427,8 @@ impl Reason {
         }
     }
 }
+/// Several directories in one call. Each path is answered with its own change, those of parents that
+/// were made on the way before it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MakeDirectoriesRequest {
     #[prost(message, optional, tag = "1")]
@@ -433,6 +436,7 @@ pub struct MakeDirectoriesRequest {
     #[prost(message, optional, tag = "2")]
     pub make: ::core::option::Option<MakeDirectories>,
 }
+/// Directories that are to be there, and how.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MakeDirectories {
     /// At least one, at most 10,000.
@@ -479,6 +483,7 @@ pub struct Publication {
     #[prost(uint32, optional, tag = "8")]
     pub source_mode: ::core::option::Option<u32>,
 }
+/// A publish of a file that the daemon opens.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishLocalRequest {
     #[prost(message, optional, tag = "1")]
@@ -486,6 +491,7 @@ pub struct PublishLocalRequest {
     #[prost(message, optional, tag = "2")]
     pub publish: ::core::option::Option<PublishLocal>,
 }
+/// The file, and where it goes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishLocal {
     #[prost(message, optional, tag = "1")]
@@ -497,6 +503,7 @@ pub struct PublishLocal {
     #[prost(bool, tag = "3")]
     pub consume: bool,
 }
+/// A publish of a file that lies in staging.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishStagedRequest {
     #[prost(message, optional, tag = "1")]
@@ -504,6 +511,7 @@ pub struct PublishStagedRequest {
     #[prost(message, optional, tag = "2")]
     pub publish: ::core::option::Option<PublishStaged>,
 }
+/// The file, and where it goes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishStaged {
     #[prost(message, optional, tag = "1")]
@@ -513,6 +521,7 @@ pub struct PublishStaged {
     #[prost(bytes = "vec", tag = "2")]
     pub name: ::prost::alloc::vec::Vec<u8>,
 }
+/// A publish of content of any size, of which only the name is sent.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishDigestRequest {
     #[prost(message, optional, tag = "1")]
@@ -520,6 +529,7 @@ pub struct PublishDigestRequest {
     #[prost(message, optional, tag = "2")]
     pub publish: ::core::option::Option<PublishDigest>,
 }
+/// The content, and where it goes. Both are required.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishDigest {
     #[prost(message, optional, tag = "1")]
@@ -527,6 +537,8 @@ pub struct PublishDigest {
     #[prost(message, optional, tag = "2")]
     pub digest: ::core::option::Option<Digest>,
 }
+/// One step of a publish: one `begin`, any number of chunks, one `finish`. A message without a step,
+/// and one out of its turn, is refused with BAD_REQUEST.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishStreamRequest {
     #[prost(oneof = "publish_stream_request::Step", tags = "1, 2, 3")]
@@ -545,6 +557,7 @@ pub mod publish_stream_request {
         Finish(super::PublishFinish),
     }
 }
+/// Where the content goes. It is checked before any content is awaited.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishBegin {
     #[prost(message, optional, tag = "1")]
@@ -555,12 +568,14 @@ pub struct PublishBegin {
     #[prost(bytes = "vec", optional, tag = "3")]
     pub blake3: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
 }
+/// The content is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishFinish {
     /// Bytes sent in all; what arrived must be as many.
     #[prost(uint64, tag = "1")]
     pub size: u64,
 }
+/// One `proceed` at most, only where a digest was announced; then one `done`, which ends the call.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PublishStreamResponse {
     #[prost(oneof = "publish_stream_response::Step", tags = "1, 2")]
@@ -577,8 +592,10 @@ pub mod publish_stream_response {
         Done(super::MutationResponse),
     }
 }
+/// Says that the content has to be sent. Holds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishProceed {}
+/// One link in one call.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SymlinkRequest {
     #[prost(message, optional, tag = "1")]
@@ -586,6 +603,7 @@ pub struct SymlinkRequest {
     #[prost(message, optional, tag = "2")]
     pub link: ::core::option::Option<Symlink>,
 }
+/// A symbolic link that is to be there.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Symlink {
     #[prost(bytes = "vec", tag = "1")]
@@ -601,6 +619,7 @@ pub struct Symlink {
     #[prost(bool, tag = "4")]
     pub parents: bool,
 }
+/// One name in one call.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HardLinkRequest {
     #[prost(message, optional, tag = "1")]
@@ -608,6 +627,7 @@ pub struct HardLinkRequest {
     #[prost(message, optional, tag = "2")]
     pub link: ::core::option::Option<HardLink>,
 }
+/// A second name for what is at `source`: not for a directory (IS_A_DIRECTORY).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HardLink {
     /// The existing file. A symbolic link is linked itself, not what it leads to.
@@ -622,6 +642,7 @@ pub struct HardLink {
     #[prost(bool, tag = "4")]
     pub parents: bool,
 }
+/// One rename in one call.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenameRequest {
     #[prost(message, optional, tag = "1")]
@@ -629,6 +650,8 @@ pub struct RenameRequest {
     #[prost(message, optional, tag = "2")]
     pub rename: ::core::option::Option<Rename>,
 }
+/// What is at `from` is to be at `to`. A file replaces a file, a directory an empty directory. A
+/// directory cannot go below itself, nor the root anywhere (BAD_REQUEST).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Rename {
     #[prost(bytes = "vec", tag = "1")]
@@ -646,6 +669,7 @@ pub struct Rename {
     #[prost(bool, tag = "5")]
     pub keep_unchanged: bool,
 }
+/// Several removals in one call. Each path is answered with its own change.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoveRequest {
     #[prost(message, optional, tag = "1")]
@@ -653,6 +677,7 @@ pub struct RemoveRequest {
     #[prost(message, optional, tag = "2")]
     pub remove: ::core::option::Option<Remove>,
 }
+/// What is to go. A directory goes only with `recursive` or `directory` (else IS_A_DIRECTORY).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Remove {
     /// At least one, at most 10,000. The root itself is refused. All are attempted; the first
@@ -668,6 +693,7 @@ pub struct Remove {
     #[prost(bool, tag = "4")]
     pub directory: bool,
 }
+/// Attributes of several paths in one call. Each path is answered with its own change.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetAttributesRequest {
     #[prost(message, optional, tag = "1")]
@@ -675,6 +701,7 @@ pub struct SetAttributesRequest {
     #[prost(message, optional, tag = "2")]
     pub set: ::core::option::Option<SetAttributes>,
 }
+/// What is to be true of each of the paths. What is absent stays as it is.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetAttributes {
     /// At least one, at most 10,000. Symbolic links are followed, inside the root.
@@ -692,6 +719,8 @@ pub struct SetAttributes {
     #[prost(message, optional, tag = "6")]
     pub mtime: ::core::option::Option<Time>,
 }
+/// How to get a new mode from the old one. Both fields are permission bits; any others in them count
+/// for nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ModeChange {
     #[prost(uint32, tag = "1")]
@@ -699,6 +728,7 @@ pub struct ModeChange {
     #[prost(uint32, tag = "2")]
     pub set: u32,
 }
+/// Times of several paths in one call. Each path is answered with its own change.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TouchRequest {
     #[prost(message, optional, tag = "1")]
@@ -706,6 +736,7 @@ pub struct TouchRequest {
     #[prost(message, optional, tag = "2")]
     pub touch: ::core::option::Option<Touch>,
 }
+/// Times that the files are to have.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Touch {
     /// At least one, at most 10,000. Symbolic links are followed, inside the root.
@@ -724,6 +755,8 @@ pub struct Touch {
     #[prost(bool, tag = "6")]
     pub omit_mtime: bool,
 }
+/// Several mutations in one call, at least one, at most 10,000, in 4 MiB. The answer has the changes
+/// of all, in their order.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchRequest {
     #[prost(message, optional, tag = "1")]
@@ -731,6 +764,7 @@ pub struct BatchRequest {
     #[prost(message, repeated, tag = "2")]
     pub mutations: ::prost::alloc::vec::Vec<Mutation>,
 }
+/// One of a batch. Content that comes as a stream or by its digest cannot be in one.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Mutation {
     #[prost(oneof = "mutation::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
@@ -964,8 +998,8 @@ pub mod mutations_client {
         /// where it announced a digest (content that the daemon has, as for PublishDigest, is answered with
         /// `done` at once and never sent), then `chunk`s, then `finish`. A stream that ends without `finish`
         /// publishes nothing.
-        /// INVALID_ARGUMENT BAD_REQUEST; DATA_LOSS CONTENT_MISMATCH; ABORTED INCOMPLETE;
-        /// ALREADY_EXISTS EXISTS
+        /// DATA_LOSS CONTENT_MISMATCH; ABORTED INCOMPLETE, also where the deadline passes before all of it
+        /// has come; ALREADY_EXISTS EXISTS
         pub async fn publish_stream(
             &mut self,
             request: impl tonic::IntoStreamingRequest<
@@ -997,8 +1031,8 @@ pub mod mutations_client {
         /// blocks where the filesystem can). What else is there has to be uploaded first: see
         /// build/bazel/remote/execution/v2/remote_execution.proto. An external store is asked last, and its
         /// content is published only if it has that digest.
-        /// FAILED_PRECONDITION MISSING_BLOB, STORE_REFUSED; INVALID_ARGUMENT BAD_REQUEST;
-        /// ALREADY_EXISTS EXISTS; UNAVAILABLE STORE_UNAVAILABLE; DATA_LOSS CONTENT_MISMATCH (of the store)
+        /// FAILED_PRECONDITION MISSING_BLOB, STORE_REFUSED; ALREADY_EXISTS EXISTS;
+        /// UNAVAILABLE STORE_UNAVAILABLE; DATA_LOSS CONTENT_MISMATCH (of the store)
         pub async fn publish_digest(
             &mut self,
             request: impl tonic::IntoRequest<super::PublishDigestRequest>,
@@ -1182,7 +1216,7 @@ pub mod mutations_client {
         /// Applies mutations one after another in one call, holding the locks of all their paths from
         /// the first to the last. It stops at the first that fails: those before it stay applied (a
         /// transaction undoes them; a batch saves round trips). At most 10,000.
-        /// INVALID_ARGUMENT BAD_REQUEST, and what its mutations return; the metadata's `index` says which
+        /// what its mutations return; the metadata's `index` says which, counted from 0
         pub async fn batch(
             &mut self,
             request: impl tonic::IntoRequest<super::BatchRequest>,
@@ -1261,8 +1295,8 @@ pub mod mutations_server {
         /// where it announced a digest (content that the daemon has, as for PublishDigest, is answered with
         /// `done` at once and never sent), then `chunk`s, then `finish`. A stream that ends without `finish`
         /// publishes nothing.
-        /// INVALID_ARGUMENT BAD_REQUEST; DATA_LOSS CONTENT_MISMATCH; ABORTED INCOMPLETE;
-        /// ALREADY_EXISTS EXISTS
+        /// DATA_LOSS CONTENT_MISMATCH; ABORTED INCOMPLETE, also where the deadline passes before all of it
+        /// has come; ALREADY_EXISTS EXISTS
         async fn publish_stream(
             &self,
             request: tonic::Request<tonic::Streaming<super::PublishStreamRequest>>,
@@ -1275,8 +1309,8 @@ pub mod mutations_server {
         /// blocks where the filesystem can). What else is there has to be uploaded first: see
         /// build/bazel/remote/execution/v2/remote_execution.proto. An external store is asked last, and its
         /// content is published only if it has that digest.
-        /// FAILED_PRECONDITION MISSING_BLOB, STORE_REFUSED; INVALID_ARGUMENT BAD_REQUEST;
-        /// ALREADY_EXISTS EXISTS; UNAVAILABLE STORE_UNAVAILABLE; DATA_LOSS CONTENT_MISMATCH (of the store)
+        /// FAILED_PRECONDITION MISSING_BLOB, STORE_REFUSED; ALREADY_EXISTS EXISTS;
+        /// UNAVAILABLE STORE_UNAVAILABLE; DATA_LOSS CONTENT_MISMATCH (of the store)
         async fn publish_digest(
             &self,
             request: tonic::Request<super::PublishDigestRequest>,
@@ -1341,7 +1375,7 @@ pub mod mutations_server {
         /// Applies mutations one after another in one call, holding the locks of all their paths from
         /// the first to the last. It stops at the first that fails: those before it stay applied (a
         /// transaction undoes them; a batch saves round trips). At most 10,000.
-        /// INVALID_ARGUMENT BAD_REQUEST, and what its mutations return; the metadata's `index` says which
+        /// what its mutations return; the metadata's `index` says which, counted from 0
         async fn batch(
             &self,
             request: tonic::Request<super::BatchRequest>,
@@ -2006,6 +2040,7 @@ pub mod mutations_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Asks what is at paths.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatRequest {
     #[prost(message, optional, tag = "1")]
@@ -2017,12 +2052,14 @@ pub struct StatRequest {
     #[prost(bool, tag = "3")]
     pub follow: bool,
 }
+/// As many as were asked for.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StatResponse {
     /// In the order of the paths asked for.
     #[prost(message, repeated, tag = "1")]
     pub stats: ::prost::alloc::vec::Vec<Stat>,
 }
+/// What is at a path. Where nothing is, all but `path` is empty.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Stat {
     /// Where it really is: symbolic links on the way are resolved.
@@ -2049,6 +2086,7 @@ pub struct Stat {
     #[prost(bytes = "vec", tag = "10")]
     pub target: ::prost::alloc::vec::Vec<u8>,
 }
+/// Asks for content of one file, from an offset on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadFileRequest {
     #[prost(message, optional, tag = "1")]
@@ -2062,6 +2100,8 @@ pub struct ReadFileRequest {
     #[prost(uint64, optional, tag = "4")]
     pub length: ::core::option::Option<u64>,
 }
+/// A part of the answer: one `stat`, then the chunks in their order; none where the file has nothing
+/// from `offset` on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadFileResponse {
     #[prost(oneof = "read_file_response::Step", tags = "1, 2")]
@@ -2078,6 +2118,7 @@ pub mod read_file_response {
         Chunk(::prost::bytes::Bytes),
     }
 }
+/// Asks for all that is at paths and below them.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTreeRequest {
     #[prost(message, optional, tag = "1")]
@@ -2086,11 +2127,13 @@ pub struct ListTreeRequest {
     #[prost(bytes = "vec", repeated, tag = "2")]
     pub paths: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
+/// At least one, at most 64. An answer has as many of these messages as it takes.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListTreeResponse {
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<TreeEntry>,
 }
+/// Something that was found.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TreeEntry {
     #[prost(message, optional, tag = "1")]
@@ -2099,6 +2142,7 @@ pub struct TreeEntry {
     #[prost(bytes = "vec", optional, tag = "2")]
     pub blake3: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
 }
+/// Asks for those records of the journal that meet all conditions that are set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListJournalRequest {
     #[prost(message, optional, tag = "1")]
@@ -2123,6 +2167,8 @@ pub struct ListJournalRequest {
     #[prost(bool, tag = "8")]
     pub changes_only: bool,
 }
+/// What happened to one path. Texts that are not known are empty, a `pid` is 0; a `uid` is
+/// 4,294,967,295 for somebody on another machine.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JournalRecord {
     /// Grows by one from record to record.
@@ -2165,6 +2211,8 @@ pub struct JournalRecord {
     #[prost(string, tag = "15")]
     pub identity: ::prost::alloc::string::String,
 }
+/// Asks for those records of the journal that meet all conditions that are set, and for those to
+/// come.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchJournalRequest {
     #[prost(message, optional, tag = "1")]
@@ -2184,6 +2232,7 @@ pub struct WatchJournalRequest {
     #[prost(bool, tag = "6")]
     pub changes_only: bool,
 }
+/// How far the watch has come, and what it found since the last message.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchJournalResponse {
     /// The position that is reached: of all records up to this one, those that were asked for have come.
@@ -2193,6 +2242,7 @@ pub struct WatchJournalResponse {
     #[prost(message, repeated, tag = "2")]
     pub records: ::prost::alloc::vec::Vec<JournalRecord>,
 }
+/// Asks to be told when something is at paths.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WaitRequest {
     #[prost(message, optional, tag = "1")]
@@ -2207,6 +2257,7 @@ pub struct WaitRequest {
     #[prost(int64, optional, tag = "4")]
     pub after_seq: ::core::option::Option<i64>,
 }
+/// What was found. Empty in the first message of the call.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WaitResponse {
     /// A position of the journal: changes up to it are not waited for.
@@ -2241,8 +2292,10 @@ pub mod reading_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Looking at the tree and at what was done to it. Nothing here takes a lock: a publish is one
-    /// step, so a reader sees the whole old file or the whole new one.
+    /// Looking at the tree and at what was done to it. A publish is one step, so a reader sees the whole
+    /// old file or the whole new one, and waits for nobody. A commit of a transaction is many: who looks
+    /// while one acts waits until nothing of it is half done at his paths, until his deadline (without one
+    /// 300 s).
     #[derive(Debug, Clone)]
     pub struct ReadingClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -2313,7 +2366,7 @@ pub mod reading_client {
             self
         }
         /// Describes paths. One that does not exist has no `kind`; that is not an error.
-        /// as "any mutation" in common.proto for paths that cannot be resolved
+        /// "errors of a path" (common.proto); DEADLINE_EXCEEDED LOCK_TIMEOUT, behind a commit
         pub async fn stat(
             &mut self,
             request: impl tonic::IntoRequest<super::StatRequest>,
@@ -2336,7 +2389,9 @@ pub mod reading_client {
         }
         /// Streams a regular file's content: its description first, then chunks. The whole stream is one
         /// file's content even if the path is published anew meanwhile.
-        /// NOT_FOUND NOT_FOUND; FAILED_PRECONDITION IS_A_DIRECTORY SOURCE (neither file nor directory)
+        /// "errors of a path" (common.proto); DEADLINE_EXCEEDED LOCK_TIMEOUT, as for Stat
+        /// FAILED_PRECONDITION IS_A_DIRECTORY SOURCE (neither file nor directory)
+        /// ABORTED INCOMPLETE, where the deadline passes before all of it was sent
         pub async fn read_file(
             &mut self,
             request: impl tonic::IntoRequest<super::ReadFileRequest>,
@@ -2364,7 +2419,9 @@ pub mod reading_client {
         /// Streams what is at paths and below them, directories before what is in them. Symbolic links are
         /// told, not followed. A file that goes away meanwhile is left out, and so
         /// is what the caller may not read.
-        /// NOT_FOUND NOT_FOUND (a path that was asked for)
+        /// "errors of a path" (common.proto), NOT_FOUND only of one that was asked for; DEADLINE_EXCEEDED
+        /// LOCK_TIMEOUT, as for Stat
+        /// ABORTED INCOMPLETE, where the deadline passes before all of it was sent
         pub async fn list_tree(
             &mut self,
             request: impl tonic::IntoRequest<super::ListTreeRequest>,
@@ -2391,6 +2448,8 @@ pub mod reading_client {
         }
         /// Streams the journal in the order in which it was written, all that was answered before the
         /// request included.
+        /// INVALID_ARGUMENT PATH\_\* NAME_TOO_LONG
+        /// ABORTED INCOMPLETE, where the deadline passes before all of it was sent
         /// INTERNAL JOURNAL
         pub async fn list_journal(
             &mut self,
@@ -2421,6 +2480,8 @@ pub mod reading_client {
         /// has come. Whoever asks again with the last `seq` that came misses nothing and gets nothing twice,
         /// also from the daemon's successor. The daemon reads what a client is ready to take from the
         /// journal's file: a client that takes its time costs no memory.
+        /// INVALID_ARGUMENT PATH\_\* NAME_TOO_LONG BAD_REQUEST
+        /// ABORTED INCOMPLETE, at the request's deadline, if it has one
         /// OUT_OF_RANGE POSITION_GONE, also later: the client was so slow that what came next is pruned
         /// UNAVAILABLE ASK_AGAIN, when the daemon is about to end or its policy was read again
         /// INTERNAL JOURNAL
@@ -2452,8 +2513,9 @@ pub mod reading_client {
         /// links lead there. The first message tells the position of the journal at which the wait began;
         /// then comes what is there, as it is found; the call ends when all was. The daemon is woken by
         /// every change that it makes, and looks by itself every second for what came otherwise.
-        /// as "any mutation" in common.proto for paths that cannot be resolved
-        /// DEADLINE_EXCEEDED WAIT_TIMEOUT, at the request's deadline, without one after 300 s
+        /// "errors of a path" (common.proto), but for NOT_FOUND
+        /// DEADLINE_EXCEEDED WAIT_TIMEOUT, at the request's deadline, without one after 300 s;
+        /// LOCK_TIMEOUT, as for Stat
         /// OUT_OF_RANGE POSITION_GONE, for an `after_seq`
         /// UNAVAILABLE ASK_AGAIN, as above: with `after_seq`, and the paths that were not found yet
         /// INTERNAL JOURNAL, where `changed` is asked for
@@ -2497,7 +2559,7 @@ pub mod reading_server {
     #[async_trait]
     pub trait Reading: std::marker::Send + std::marker::Sync + 'static {
         /// Describes paths. One that does not exist has no `kind`; that is not an error.
-        /// as "any mutation" in common.proto for paths that cannot be resolved
+        /// "errors of a path" (common.proto); DEADLINE_EXCEEDED LOCK_TIMEOUT, behind a commit
         async fn stat(
             &self,
             request: tonic::Request<super::StatRequest>,
@@ -2510,7 +2572,9 @@ pub mod reading_server {
             + 'static;
         /// Streams a regular file's content: its description first, then chunks. The whole stream is one
         /// file's content even if the path is published anew meanwhile.
-        /// NOT_FOUND NOT_FOUND; FAILED_PRECONDITION IS_A_DIRECTORY SOURCE (neither file nor directory)
+        /// "errors of a path" (common.proto); DEADLINE_EXCEEDED LOCK_TIMEOUT, as for Stat
+        /// FAILED_PRECONDITION IS_A_DIRECTORY SOURCE (neither file nor directory)
+        /// ABORTED INCOMPLETE, where the deadline passes before all of it was sent
         async fn read_file(
             &self,
             request: tonic::Request<super::ReadFileRequest>,
@@ -2524,7 +2588,9 @@ pub mod reading_server {
         /// Streams what is at paths and below them, directories before what is in them. Symbolic links are
         /// told, not followed. A file that goes away meanwhile is left out, and so
         /// is what the caller may not read.
-        /// NOT_FOUND NOT_FOUND (a path that was asked for)
+        /// "errors of a path" (common.proto), NOT_FOUND only of one that was asked for; DEADLINE_EXCEEDED
+        /// LOCK_TIMEOUT, as for Stat
+        /// ABORTED INCOMPLETE, where the deadline passes before all of it was sent
         async fn list_tree(
             &self,
             request: tonic::Request<super::ListTreeRequest>,
@@ -2537,6 +2603,8 @@ pub mod reading_server {
             + 'static;
         /// Streams the journal in the order in which it was written, all that was answered before the
         /// request included.
+        /// INVALID_ARGUMENT PATH\_\* NAME_TOO_LONG
+        /// ABORTED INCOMPLETE, where the deadline passes before all of it was sent
         /// INTERNAL JOURNAL
         async fn list_journal(
             &self,
@@ -2556,6 +2624,8 @@ pub mod reading_server {
         /// has come. Whoever asks again with the last `seq` that came misses nothing and gets nothing twice,
         /// also from the daemon's successor. The daemon reads what a client is ready to take from the
         /// journal's file: a client that takes its time costs no memory.
+        /// INVALID_ARGUMENT PATH\_\* NAME_TOO_LONG BAD_REQUEST
+        /// ABORTED INCOMPLETE, at the request's deadline, if it has one
         /// OUT_OF_RANGE POSITION_GONE, also later: the client was so slow that what came next is pruned
         /// UNAVAILABLE ASK_AGAIN, when the daemon is about to end or its policy was read again
         /// INTERNAL JOURNAL
@@ -2576,8 +2646,9 @@ pub mod reading_server {
         /// links lead there. The first message tells the position of the journal at which the wait began;
         /// then comes what is there, as it is found; the call ends when all was. The daemon is woken by
         /// every change that it makes, and looks by itself every second for what came otherwise.
-        /// as "any mutation" in common.proto for paths that cannot be resolved
-        /// DEADLINE_EXCEEDED WAIT_TIMEOUT, at the request's deadline, without one after 300 s
+        /// "errors of a path" (common.proto), but for NOT_FOUND
+        /// DEADLINE_EXCEEDED WAIT_TIMEOUT, at the request's deadline, without one after 300 s;
+        /// LOCK_TIMEOUT, as for Stat
         /// OUT_OF_RANGE POSITION_GONE, for an `after_seq`
         /// UNAVAILABLE ASK_AGAIN, as above: with `after_seq`, and the paths that were not found yet
         /// INTERNAL JOURNAL, where `changed` is asked for
@@ -2586,8 +2657,10 @@ pub mod reading_server {
             request: tonic::Request<super::WaitRequest>,
         ) -> std::result::Result<tonic::Response<Self::WaitStream>, tonic::Status>;
     }
-    /// Looking at the tree and at what was done to it. Nothing here takes a lock: a publish is one
-    /// step, so a reader sees the whole old file or the whole new one.
+    /// Looking at the tree and at what was done to it. A publish is one step, so a reader sees the whole
+    /// old file or the whole new one, and waits for nobody. A commit of a transaction is many: who looks
+    /// while one acts waits until nothing of it is half done at his paths, until his deadline (without one
+    /// 300 s).
     #[derive(Debug)]
     pub struct ReadingServer<T> {
         inner: Arc<T>,
@@ -2977,8 +3050,11 @@ pub mod reading_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Holds nothing: it is about all that the caller may read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatusRequest {}
+/// The daemon as it is at this moment. Locks, leases and turns at paths that the caller may not read
+/// are left out; so are the transactions, if he may not read the root.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StatusResponse {
     /// As in "0.1.0".
@@ -3063,6 +3139,7 @@ pub mod leased {
         Once(super::LeasedOnce),
     }
 }
+/// The key of what runs once.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeasedOnce {
     /// Empty: once for the build root.
@@ -3082,6 +3159,8 @@ pub struct LockedPath {
     #[prost(message, repeated, tag = "3")]
     pub waiters: ::prost::alloc::vec::Vec<LockParty>,
 }
+/// Somebody who holds something, or waits for it. Texts that are not known are empty, a `pid` is 0;
+/// a `uid` is 4,294,967,295 for somebody on another machine.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LockParty {
     /// The mutation, as in "publish".
@@ -3104,8 +3183,11 @@ pub struct LockParty {
     #[prost(uint64, tag = "8")]
     pub token: u64,
 }
+/// Holds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatisticsRequest {}
+/// Counts since the daemon started; of holders, waiters, `journal_queued`, `trash` and
+/// `resident_bytes` those of this moment. `_us` are microseconds.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StatisticsResponse {
     /// By mutation and outcome.
@@ -3145,6 +3227,7 @@ pub struct StatisticsResponse {
     #[prost(uint64, tag = "15")]
     pub resident_bytes: u64,
 }
+/// How often mutations of a kind came to an outcome.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MutationCount {
     #[prost(string, tag = "1")]
@@ -3155,8 +3238,10 @@ pub struct MutationCount {
     #[prost(uint64, tag = "3")]
     pub count: u64,
 }
+/// Holds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkersRequest {}
+/// Everybody whom the caller may know of.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkersResponse {
     /// By identity, address and process.
@@ -3200,6 +3285,7 @@ pub struct Worker {
     #[prost(message, repeated, tag = "11")]
     pub transactions: ::prost::alloc::vec::Vec<TransactionStatus>,
 }
+/// A call that is under way.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkerRequest {
     /// As in "onewriter.v1.Mutations/PublishStream".
@@ -3208,12 +3294,16 @@ pub struct WorkerRequest {
     #[prost(uint64, tag = "2")]
     pub for_ms: u64,
 }
+/// Holds nothing. Its deadline is for how long to wait; without one there is no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainRequest {}
+/// No mutation is under way any more. Holds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DrainResponse {}
+/// Holds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopRequest {}
+/// The daemon is about to end: `pid` is the process to wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopResponse {
     #[prost(uint32, tag = "1")]
@@ -3231,7 +3321,8 @@ pub mod administration_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// The daemon itself. These rpcs answer clients of any version.
+    /// The daemon itself. These rpcs answer clients of any version. Each may return the errors of "any
+    /// rpc" (common.proto), and what it says besides.
     #[derive(Debug, Clone)]
     pub struct AdministrationClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -3466,7 +3557,8 @@ pub mod administration_server {
             request: tonic::Request<super::StopRequest>,
         ) -> std::result::Result<tonic::Response<super::StopResponse>, tonic::Status>;
     }
-    /// The daemon itself. These rpcs answer clients of any version.
+    /// The daemon itself. These rpcs answer clients of any version. Each may return the errors of "any
+    /// rpc" (common.proto), and what it says besides.
     #[derive(Debug)]
     pub struct AdministrationServer<T> {
         inner: Arc<T>,
@@ -3806,6 +3898,8 @@ pub mod administration_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// One step of a call. A message without a step, and one out of its turn, is refused with
+/// BAD_REQUEST and ends the call.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransactRequest {
     #[prost(oneof = "transact_request::Step", tags = "1, 2, 3")]
@@ -3823,6 +3917,7 @@ pub mod transact_request {
         Abandon(super::TransactionAbandon),
     }
 }
+/// Who begins a transaction, and for what.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransactionBegin {
     #[prost(message, optional, tag = "1")]
@@ -3838,6 +3933,7 @@ pub struct TransactionBegin {
     #[prost(uint64, tag = "4")]
     pub wait_ms: u64,
 }
+/// All that was put into the upper directory is to be in the tree.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransactionCommit {
     /// What to do with files whose content is the same as before. KEEP: same inode, same
@@ -3870,6 +3966,7 @@ pub struct TransactionCommit {
     #[prost(int32, tag = "9")]
     pub exit_code: i32,
 }
+/// None of it is to be in the tree.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransactionAbandon {
     /// Keep the upper directory for a look.
@@ -3880,6 +3977,7 @@ pub struct TransactionAbandon {
     #[prost(int32, tag = "2")]
     pub exit_code: i32,
 }
+/// The answer to one step: one message, but for `changes`, which come before a `committed`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TransactResponse {
     #[prost(oneof = "transact_response::Step", tags = "1, 2, 3, 4, 5")]
@@ -3901,6 +3999,7 @@ pub mod transact_response {
         Abandoned(super::TransactionAbandoned),
     }
 }
+/// The answer to `begin`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransactionBegun {
     /// The transaction's name; also its directory's in `ROOT/.onewriter/staging/`. It holds `upper`
@@ -3915,6 +4014,7 @@ pub struct TransactionChanges {
     #[prost(message, repeated, tag = "1")]
     pub changes: ::prost::alloc::vec::Vec<Change>,
 }
+/// The answer to `commit`: all of it has happened.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TransactionCommitted {
     /// How many paths were changed, and how many left untouched.
@@ -3948,12 +4048,15 @@ pub struct Conflict {
     #[prost(string, tag = "2")]
     pub other: ::prost::alloc::string::String,
 }
+/// The answer to `abandon`: nothing of it has happened.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransactionAbandoned {
     /// Where the upper directory was kept: an absolute path. Empty where it was not.
     #[prost(bytes = "vec", tag = "1")]
     pub kept: ::prost::alloc::vec::Vec<u8>,
 }
+/// One step of a call. A message without a step, and one out of its turn, is refused with
+/// BAD_REQUEST and ends the call.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RemoteRequest {
     #[prost(oneof = "remote_request::Step", tags = "1, 2, 3, 4, 5, 6, 7")]
@@ -3983,6 +4086,7 @@ pub mod remote_request {
         Ask(super::RemoteAsk),
     }
 }
+/// Who begins a transaction, and by which key it is asked for later.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoteBegin {
     #[prost(message, optional, tag = "1")]
@@ -4031,6 +4135,7 @@ pub mod remote_entry {
         Removal(super::RemoteRemoval),
     }
 }
+/// A directory that is to be there. Its mode is 0 to 07777.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoteDirectory {
     #[prost(uint32, tag = "1")]
@@ -4042,6 +4147,7 @@ pub struct RemoteDirectory {
     #[prost(bool, tag = "3")]
     pub opaque: bool,
 }
+/// A file that is to be there. Its content is sent only if `wanted` says so. Its mode is 0 to 07777.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoteFile {
     #[prost(uint32, tag = "1")]
@@ -4058,8 +4164,10 @@ pub struct RemoteFile {
     #[prost(uint64, tag = "5")]
     pub size: u64,
 }
+/// Nothing is to be there: whatever is, goes, with all that is in it. Holds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoteRemoval {}
+/// A path that is not an entry itself, and what the client's copy has there.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemotePlace {
     #[prost(bytes = "vec", tag = "1")]
@@ -4067,6 +4175,8 @@ pub struct RemotePlace {
     #[prost(message, optional, tag = "2")]
     pub seen: ::core::option::Option<RemoteSeen>,
 }
+/// What the client's copy has at a path. Of a directory, and of what is neither a file nor a
+/// symbolic link, only the kind counts.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoteSeen {
     /// Unspecified where nothing is.
@@ -4081,8 +4191,10 @@ pub struct RemoteSeen {
     #[prost(bytes = "vec", tag = "4")]
     pub target: ::prost::alloc::vec::Vec<u8>,
 }
+/// Says that no chunk of this file follows. Holds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoteContentEnd {}
+/// Asks what became of a transaction.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoteAsk {
     #[prost(message, optional, tag = "1")]
@@ -4090,6 +4202,8 @@ pub struct RemoteAsk {
     #[prost(bytes = "vec", tag = "2")]
     pub key: ::prost::alloc::vec::Vec<u8>,
 }
+/// The answer to one step: one message, but for `changes`, which come before a `committed`. A
+/// `chunk` and a `content_end` have none.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RemoteResponse {
     #[prost(oneof = "remote_response::Step", tags = "1, 2, 3, 4, 5, 6, 7")]
@@ -4115,6 +4229,7 @@ pub mod remote_response {
         Known(super::RemoteKnown),
     }
 }
+/// The answer to `entries`: the files whose content is to be sent now. Empty: that of none.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoteWanted {
     /// Which of the entries that came last, counted from 0, in this order.
@@ -4132,6 +4247,7 @@ pub struct RemoteKnown {
 }
 /// Nested message and enum types in `RemoteKnown`.
 pub mod remote_known {
+    /// How it ended.
     #[derive(
         Clone,
         Copy,
@@ -4363,10 +4479,12 @@ pub mod transactions_client {
         /// nothing becomes of it any more if it was not committed; it waits while it is being committed.
         /// Keys are remembered as what runs once in a build is (leases.proto).
         ///
-        /// Errors: those of Transact but for NOT_LOCAL, those of a publish (INCOMPLETE does not occur: a
-        /// stream that ends early is given up), and:
+        /// Errors: those of Transact but for NOT_LOCAL (a stream that ends early is given up, and has none),
+        /// and:
         /// INVALID_ARGUMENT BAD_REQUEST, also where a key was used already
         /// DATA_LOSS CONTENT_MISMATCH
+        /// ABORTED INCOMPLETE, where an `ask` with its key came before the commit
+        /// INTERNAL JOURNAL, also where an `ask` cannot be answered
         pub async fn transact_remote(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::RemoteRequest>,
@@ -4460,10 +4578,12 @@ pub mod transactions_server {
         /// nothing becomes of it any more if it was not committed; it waits while it is being committed.
         /// Keys are remembered as what runs once in a build is (leases.proto).
         ///
-        /// Errors: those of Transact but for NOT_LOCAL, those of a publish (INCOMPLETE does not occur: a
-        /// stream that ends early is given up), and:
+        /// Errors: those of Transact but for NOT_LOCAL (a stream that ends early is given up, and has none),
+        /// and:
         /// INVALID_ARGUMENT BAD_REQUEST, also where a key was used already
         /// DATA_LOSS CONTENT_MISMATCH
+        /// ABORTED INCOMPLETE, where an `ask` with its key came before the commit
+        /// INTERNAL JOURNAL, also where an `ask` cannot be answered
         async fn transact_remote(
             &self,
             request: tonic::Request<tonic::Streaming<super::RemoteRequest>>,
@@ -4692,6 +4812,7 @@ pub mod transactions_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// One step of a call: one `acquire`, then any number of `keep_alive`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HoldRequest {
     #[prost(oneof = "hold_request::Step", tags = "1, 2")]
@@ -4707,6 +4828,7 @@ pub mod hold_request {
         KeepAlive(super::LeaseKeepAlive),
     }
 }
+/// What to take a lease on, and for how long.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeaseAcquire {
     /// Its `leases` are those under which the caller runs: they are not waited for, and deadlocks are
@@ -4738,8 +4860,10 @@ pub mod lease_acquire {
         Name(::prost::alloc::string::String),
     }
 }
+/// A sign of life: the time to live begins anew. Holds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeaseKeepAlive {}
+/// One `granted`, then a `kept` for each sign of life.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HoldResponse {
     #[prost(oneof = "hold_response::Step", tags = "1, 2")]
@@ -4756,14 +4880,19 @@ pub mod hold_response {
         Kept(super::LeaseKept),
     }
 }
+/// The caller has the lease.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeaseGranted {
     /// The fencing token.
     #[prost(uint64, tag = "1")]
     pub token: u64,
 }
+/// The caller has the lease still. It is left out for one who does not read its answers. Holds
+/// nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeaseKept {}
+/// One step of a call: one `begin`, any number of `keep_alive`, one `finish`; or one `forget` and no
+/// more.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OnceRequest {
     #[prost(oneof = "once_request::Step", tags = "1, 2, 3, 4")]
@@ -4783,6 +4912,7 @@ pub mod once_request {
         Forget(super::OnceForget),
     }
 }
+/// Asks for a key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OnceBegin {
     /// With `root` unset, its `build` must not be empty.
@@ -4800,6 +4930,7 @@ pub struct OnceBegin {
     #[prost(uint64, tag = "5")]
     pub ttl_ms: u64,
 }
+/// It was run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OnceFinish {
     /// How the command ended; 128 and the signal's number where a signal ended it.
@@ -4819,6 +4950,8 @@ pub struct OnceForget {
     #[prost(bool, tag = "3")]
     pub root: bool,
 }
+/// One `ended`, which ends the call, with a `run` and a `kept` for each sign of life before it if
+/// the caller runs it; or one `forgotten`, which ends the call too.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OnceResponse {
     #[prost(oneof = "once_response::Step", tags = "1, 2, 3, 4")]
@@ -4838,12 +4971,14 @@ pub mod once_response {
         Forgotten(super::OnceForgotten),
     }
 }
+/// The caller is to run it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OnceRun {
     /// The fencing token of the lease on running it.
     #[prost(uint64, tag = "1")]
     pub token: u64,
 }
+/// How it ended, whoever ran it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OnceEnded {
     #[prost(int32, tag = "1")]
@@ -4852,6 +4987,7 @@ pub struct OnceEnded {
     #[prost(string, tag = "2")]
     pub by: ::prost::alloc::string::String,
 }
+/// The answer to `forget`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OnceForgotten {
     /// Whether there was something to forget.
@@ -4958,9 +5094,9 @@ pub mod leases_client {
         /// `keep_alive` well within the time to live, each of which is answered. Half-closing the call
         /// gives the lease up, and the call ends well when others may have it.
         ///
-        /// "Any mutation" errors of paths (common.proto), and:
-        /// INVALID_ARGUMENT BAD_REQUEST
+        /// "Errors of a path" (common.proto), and:
         /// DEADLINE_EXCEEDED LOCK_TIMEOUT (names the holder)
+        /// ABORTED SYMLINK_RACE
         /// ABORTED DEADLOCK: whoever is in the way waits, in the end, for a lease in the context of
         /// this request; the message names who holds and who waits for what. The others go on waiting
         /// FAILED_PRECONDITION STALE_LEASE: a lease of the context is not held; or, after `granted`,
@@ -5044,9 +5180,9 @@ pub mod leases_server {
         /// `keep_alive` well within the time to live, each of which is answered. Half-closing the call
         /// gives the lease up, and the call ends well when others may have it.
         ///
-        /// "Any mutation" errors of paths (common.proto), and:
-        /// INVALID_ARGUMENT BAD_REQUEST
+        /// "Errors of a path" (common.proto), and:
         /// DEADLINE_EXCEEDED LOCK_TIMEOUT (names the holder)
+        /// ABORTED SYMLINK_RACE
         /// ABORTED DEADLOCK: whoever is in the way waits, in the end, for a lease in the context of
         /// this request; the message names who holds and who waits for what. The others go on waiting
         /// FAILED_PRECONDITION STALE_LEASE: a lease of the context is not held; or, after `granted`,
@@ -5296,6 +5432,7 @@ pub mod leases_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Says what the build is. All but its `context` is for those who read the account.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BuildBegin {
     /// Its `build` is the id, of at most 128 bytes; where it is empty, the daemon makes one.
@@ -5311,11 +5448,13 @@ pub struct BuildBegin {
     #[prost(uint32, tag = "4")]
     pub jobs: u32,
 }
+/// The build is on record.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BuildBegun {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
 }
+/// A recipe that is over.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecipeRan {
     /// Build, target, directory; `recipe` for the rest.
@@ -5329,8 +5468,10 @@ pub struct RecipeRan {
     #[prost(int32, tag = "4")]
     pub exit_code: i32,
 }
+/// The recipe will be on record soon. Holds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecipeNoted {}
+/// Says how the build ended.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BuildEnd {
     #[prost(string, tag = "1")]
@@ -5338,6 +5479,7 @@ pub struct BuildEnd {
     #[prost(int32, tag = "2")]
     pub exit_code: i32,
 }
+/// A build added up. All counts are of this build alone.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BuildSummary {
     #[prost(string, tag = "1")]
@@ -5379,6 +5521,7 @@ pub struct BuildSummary {
     #[prost(uint64, tag = "15")]
     pub bytes: u64,
 }
+/// How many records of the journal have an outcome.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OutcomeCount {
     /// As in "created"; also "refused" and "conflict".
@@ -5387,17 +5530,20 @@ pub struct OutcomeCount {
     #[prost(uint64, tag = "2")]
     pub count: u64,
 }
+/// Asks for the builds on record.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BuildList {
     /// At most so many; 0 means 100.
     #[prost(uint32, tag = "1")]
     pub limit: u32,
 }
+/// The newest first; empty where there was none.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BuildListed {
     #[prost(message, repeated, tag = "1")]
     pub builds: ::prost::alloc::vec::Vec<BuildRecord>,
 }
+/// A build as it was begun, and how it ended.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BuildRecord {
     #[prost(string, tag = "1")]
@@ -5418,12 +5564,14 @@ pub struct BuildRecord {
     #[prost(int32, optional, tag = "8")]
     pub exit_code: ::core::option::Option<i32>,
 }
+/// Asks for all about one build.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportRequest {
     /// Empty: the build that began last.
     #[prost(string, tag = "1")]
     pub build: ::prost::alloc::string::String,
 }
+/// A part of a report: one `build`, any number of `recipes` and `findings`, one `summary`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReportPart {
     #[prost(oneof = "report_part::Part", tags = "1, 2, 3, 4")]
@@ -5443,11 +5591,14 @@ pub mod report_part {
         Summary(super::BuildSummary),
     }
 }
+/// At most 1,000, in the order in which they ended. A report has as many of these messages as it
+/// takes.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Recipes {
     #[prost(message, repeated, tag = "1")]
     pub recipes: ::prost::alloc::vec::Vec<RecipeRecord>,
 }
+/// A recipe that is over. Its texts are as they were told, cut at 1,024 bytes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecipeRecord {
     /// Its place in the journal: grows from recipe to recipe.
@@ -5482,6 +5633,7 @@ pub struct RecipeRecord {
     #[prost(uint64, tag = "14")]
     pub unchanged: u64,
 }
+/// At most 1,000. A report has as many of these messages as it takes.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Findings {
     #[prost(message, repeated, tag = "1")]
@@ -5592,6 +5744,7 @@ impl RecipeOutcome {
         }
     }
 }
+/// What recipes that ran at the same time did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FindingKind {
@@ -5810,6 +5963,7 @@ pub mod builds_client {
         /// All about one build: the build itself, its recipes in the order in which they ended, what was
         /// found, and the sums, in this order.
         /// NOT_FOUND NOT_FOUND, where there is no such build
+        /// ABORTED INCOMPLETE, where the deadline passes before all of it was sent
         /// INTERNAL JOURNAL
         pub async fn report(
             &mut self,
@@ -5888,6 +6042,7 @@ pub mod builds_server {
         /// All about one build: the build itself, its recipes in the order in which they ended, what was
         /// found, and the sums, in this order.
         /// NOT_FOUND NOT_FOUND, where there is no such build
+        /// ABORTED INCOMPLETE, where the deadline passes before all of it was sent
         /// INTERNAL JOURNAL
         async fn report(
             &self,

@@ -300,6 +300,8 @@ impl Tree {
                 }
                 Ok(FileType::Symlink) | Err(Errno::LOOP) => return Fault::Moved,
                 Ok(kind) => not_a_directory(shown, kind).at(part),
+                // What was in the way stood before it, and is gone.
+                Err(Errno::NOENT) if errno == Errno::NOTDIR => return Fault::Moved,
                 Err(Errno::NOENT) => Error::new(Reason::NotFound, shown, "does not exist").at(part),
                 // What cannot be searched is the directory above it.
                 Err(Errno::ACCESS) => {

@@ -20,7 +20,7 @@ fn in_own_namespace(name: &str) -> bool {
     let unshare = ["--user", "--map-root-user", "--mount"];
     let may = Command::new("unshare").args(unshare).arg("true").output();
     if !may.is_ok_and(|done| done.status.success()) {
-        eprintln!("skipped: no user and mount namespace is to be had here");
+        untested("no user and mount namespace is to be had here");
         return false;
     }
     let test = format!("tests::faults::{name}");

@@ -30,6 +30,14 @@ use crate::{
     mutation::{self, Effects, MakeDirectory, Mutation, Outcome, Publish, Source},
 };
 
+/// Says that a test is not run, since something refuses what it takes. Where `CI` is `true`, as it is
+/// in `.ci/run`, that is a failure: nothing is to seem tested that is not.
+#[track_caller]
+fn untested(why: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "not tested: {why}");
+    eprintln!("not tested: {why}");
+}
+
 /// A build root in a temporary directory, with room beside it. Whatever a test plants leads there at
 /// most: where the code that is tested is broken, what it breaks is in the same directory.
 struct Root {
