@@ -55,8 +55,11 @@ pub(super) enum Record {
 #[derive(Debug)]
 pub(super) struct Log {
     file: File,
+    /// How long it was when it was begun.
+    begun: u64,
+    /// How much was appended since.
     length: u64,
-    /// Whether its end may be half a record. What came behind that would never be read.
+    /// Whether its end may be half a record, or lost. What came behind that would never be read.
     torn: bool,
 }
 
@@ -115,16 +118,20 @@ impl Log {
         {
             unlinkat(&dir, old.to_string(), AtFlags::empty())?;
         }
-        Ok(Self { file, length: 0, torn: false })
+        Ok(Self { file, begun: bytes.len() as u64, length: 0, torn: false })
     }
 
     pub(super) fn append(&mut self, record: &Record, sync: bool) -> io::Result<()> {
         let bytes = framed(record);
-        let written = self.file.write_all(&bytes);
-        let kept = written.and_then(|()| if sync { Ok(fdatasync(&self.file)?) } else { Ok(()) });
+        if let Err(error) = self.file.write_all(&bytes) {
+            // A disk that is full takes a part of it, and perhaps a shorter one afterwards.
+            self.torn |= self.file.set_len(self.begun + self.length).is_err();
+            return Err(error);
+        }
         self.length += bytes.len() as u64;
+        let kept = if sync { fdatasync(&self.file) } else { Ok(()) };
         self.torn |= kept.is_err();
-        kept
+        Ok(kept?)
     }
 
     /// Whether it is to be begun anew.

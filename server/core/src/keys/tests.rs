@@ -1,6 +1,6 @@
 //! Requests that come twice.
 
-use std::{fs::File, time::Duration};
+use std::{fs::File, process::Command, time::Duration};
 
 use onewriter_tree::{
     RelPath,
@@ -162,7 +162,7 @@ async fn a_record_that_was_not_written_to_its_end_is_none() {
 }
 
 #[tokio::test]
-async fn what_comes_after_a_record_that_found_no_room_is_told_by_a_successor() {
+async fn what_comes_after_a_record_that_stayed_torn_is_told_by_a_successor() {
     use std::io::Write as _;
     let root = root();
     let keys = open(&root, 1);
@@ -173,7 +173,7 @@ async fn what_comes_after_a_record_that_found_no_room_is_told_by_a_successor() {
     };
     done(1, &mut rename("a", "c")).await;
     if let Some(log) = &mut *keys.log.lock().unwrap() {
-        // The disk is full after a few bytes, for this one.
+        // A few bytes of one were written, and cannot be taken back.
         log.file().write_all(&[7, 0, 0]).unwrap();
         let full = File::options().write(true).open("/dev/full").unwrap();
         let file = std::mem::replace(log.file(), full);
@@ -183,6 +183,57 @@ async fn what_comes_after_a_record_that_found_no_room_is_told_by_a_successor() {
     done(2, &mut rename("b", "d")).await;
     let next = open(&root, 2);
     for (number, mut mutation) in [(1, rename("a", "c")), (2, rename("b", "d"))] {
+        assert!(enter(&next, key("me", number), &mut mutation).await.is_none(), "{number}");
+    }
+}
+
+const INSIDE: &str = "ONEWRITER_TEST_NAMESPACE";
+
+/// Runs this program's test of that name where anybody may mount.
+fn in_own_namespace(test: &str) {
+    let unshare = ["--user", "--map-root-user", "--mount"];
+    let may = Command::new("unshare").args(unshare).arg("true").output();
+    if !may.is_ok_and(|done| done.status.success()) {
+        eprintln!("skipped: no user and mount namespace is to be had here");
+        return;
+    }
+    let this = std::env::current_exe().unwrap();
+    let run = ["--exact", test, "--nocapture"];
+    let mut command = Command::new("unshare");
+    let done = command.args(unshare).arg(this).args(run).env(INSIDE, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "tests set the stage by hand")]
+async fn a_full_disk_refuses_what_finds_no_room_and_hides_nothing_that_does() {
+    if std::env::var_os(INSIDE).is_none() {
+        let name = "a_full_disk_refuses_what_finds_no_room_and_hides_nothing_that_does";
+        return in_own_namespace(&format!("keys::tests::{name}"));
+    }
+    let root = root();
+    let dir = root.path().join(".onewriter/keys");
+    std::fs::create_dir(&dir).unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=64k", "none"];
+    assert!(Command::new("mount").args(mount).arg(&dir).status().unwrap().success());
+    let keys = open(&root, 1);
+    let mut first = rename("a", "c");
+    let mut turn = enter(&keys, key("me", 1), &mut first).await.unwrap();
+    turn.intend(&mut first).unwrap();
+    turn.done(&act(&keys, &mut first));
+    std::fs::write(dir.join("filler"), vec![7; 64 << 10]).unwrap_err();
+    let (mut second, long) = (rename("b", "d"), "x".repeat(5000));
+    let mut turn = enter(&keys, key(&long, 2), &mut second).await.unwrap();
+    assert_eq!(turn.intend(&mut second).unwrap_err().reason, Reason::NoSpace);
+    drop(turn);
+    // What remains of a block is enough for this one.
+    let mut turn = enter(&keys, key("me", 2), &mut second).await.unwrap();
+    turn.intend(&mut second).unwrap();
+    turn.done(&act(&keys, &mut second));
+    std::fs::remove_file(dir.join("filler")).unwrap();
+    let next = open(&root, 2);
+    for (number, mut mutation) in [(1, first), (2, second)] {
         assert!(enter(&next, key("me", number), &mut mutation).await.is_none(), "{number}");
     }
 }
