@@ -198,6 +198,7 @@ pub(crate) async fn run_with(
     let content = Content::new(Arc::clone(engine.tree()), backing);
     let routes = services::routes(&engine, &lifecycle, &content);
     let host = Host::new(&Desk::open(routes), &lifecycle, &gate, meters, spans.clone());
+    let host = host.forwarding(config.store.is_some());
     let mut others = JoinSet::new();
     for socket in network {
         let host = host.clone();

@@ -134,7 +134,8 @@ pub(crate) async fn run(
         &gate,
         member.meters.clone(),
         member.spans.clone(),
-    );
+    )
+    .forwarding(member.config.store.is_some());
     let mut listening = JoinSet::new();
     for socket in sockets {
         let host = host.clone();

@@ -48,6 +48,8 @@ pub(crate) struct Host {
     meters: Option<Arc<Meters>>,
     /// What tells a collector of them, where there is one.
     spans: Option<Arc<Spans>>,
+    /// Whether what is asked here may wait for turns elsewhere.
+    is_forwarding: bool,
 }
 
 impl Host {
@@ -59,7 +61,13 @@ impl Host {
         spans: Option<Arc<Spans>>,
     ) -> Self {
         let (desk, lifecycle) = (Arc::clone(desk), Arc::clone(lifecycle));
-        Self { desk, lifecycle, gate: Arc::clone(gate), meters, spans }
+        let gate = Arc::clone(gate);
+        Self { desk, lifecycle, gate, meters, spans, is_forwarding: false }
+    }
+
+    /// The same, where content may be sent on to an external store, which has turns of its own.
+    pub(crate) fn forwarding(self, is_forwarding: bool) -> Self {
+        Self { is_forwarding, ..self }
     }
 
     /// Accepts and serves connections until the daemon is told to stop.
@@ -106,7 +114,10 @@ impl Host {
     {
         let (desk, gate) = (Arc::clone(&self.desk), Arc::clone(&self.gate));
         let mut shift = desk.shift();
-        let room = if gate.is_free(&origin) { Room::FREE } else { Room::IN_TURN };
+        let room = match gate.is_free(&origin) && !self.is_forwarding {
+            true => Room::FREE,
+            false => Room::IN_TURN,
+        };
         let (lifecycle, open) = (Arc::clone(&self.lifecycle), self.lifecycle.connected());
         let (asks, patience) = (origin.clone(), remote.as_ref().map(Remote::patience));
         let begun = remote.as_ref().map(Remote::begun);

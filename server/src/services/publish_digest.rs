@@ -67,7 +67,10 @@ pub(super) async fn known(
             return Ok(Some(done(content, wanted, changes)));
         }
     }
+    let turn = engine.turn_to_look(caller, &path).await.map_err(status)?;
     let staged = content.obtain(wanted, caller.rights.clone(), caller.deadline).await;
+    // To be put in its place, it waits for another.
+    drop(turn);
     let lost = |error| status(engine.tree().or_lost(failed(&path, error)));
     let Some(staged) = staged.map_err(lost)? else { return Ok(None) };
     put(engine, content, caller.clone(), (to, umask), staged, wanted).await.map(Some)

@@ -148,8 +148,11 @@ impl Engine {
         Ok(())
     }
 
-    /// A turn to look at `path`.
-    pub(super) async fn turn_to_look(
+    /// A turn to look at `path`, or for what is to become it.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS`.
+    pub async fn turn_to_look(
         &self,
         caller: &Caller,
         path: &RelPath,

@@ -66,20 +66,25 @@ async fn content_for_a_place_that_is_forbidden_is_not_taken_in() {
     assert_eq!(server.daemon.staging(), 0);
 }
 
+/// To publish b"content", which is not sent.
+fn by_digest(path: &str, unchanged: v1::Unchanged) -> v1::PublishDigestRequest {
+    let content = onewriter_store::Digest::of(onewriter_store::Function::Sha256, b"content");
+    let digest = v1::Digest {
+        function: v1::digest::Function::Sha256.into(),
+        hash: content.hash.to_vec(),
+        size: content.size,
+    };
+    let to = v1::Publication { unchanged: unchanged.into(), ..to(path).unwrap() };
+    let publish = v1::PublishDigest { to: Some(to), digest: Some(digest) };
+    v1::PublishDigestRequest { context: None, publish: Some(publish) }
+}
+
 #[tokio::test]
 async fn content_for_a_place_that_is_forbidden_is_not_looked_for_either() {
     let server = server().await;
     let mut alice = server.mutations("alice").await;
-    let content = onewriter_store::Digest::of(onewriter_store::Function::Sha256, b"content");
     for unchanged in [v1::Unchanged::Keep, v1::Unchanged::Replace] {
-        let to = v1::Publication { unchanged: unchanged.into(), ..to("elsewhere").unwrap() };
-        let digest = v1::Digest {
-            function: v1::digest::Function::Sha256.into(),
-            hash: content.hash.to_vec(),
-            size: content.size,
-        };
-        let publish = v1::PublishDigest { to: Some(to), digest: Some(digest) };
-        let request = v1::PublishDigestRequest { context: None, publish: Some(publish) };
+        let request = by_digest("elsewhere", unchanged);
         // Not that it is missing.
         assert_forbidden(&in_time(alice.publish_digest(request)).await.unwrap_err(), "elsewhere");
     }
@@ -343,6 +348,32 @@ async fn one_identity_keeps_its_own_requests_waiting_and_no_others() {
 }
 
 #[tokio::test]
+async fn content_is_looked_for_in_its_publishers_turn() {
+    let server = Server::with(|settings| {
+        settings.allow = vec!["*".into()];
+        settings.limits = vec![LimitEntry {
+            who: vec!["cert:alice".into()],
+            requests: Some(1),
+            ..LimitEntry::default()
+        }];
+    })
+    .await;
+    let held = server.daemon.hold("d").await;
+    let mut alice = server.mutations("alice").await;
+    let mut other = alice.clone();
+    let served = tokio::spawn(async move { other.make_directories(mkdir(&["d/1"])).await });
+    until("it waits for the lock", || !server.daemon.waiting().is_empty()).await;
+    let mut late = tonic::Request::new(by_digest("f", v1::Unchanged::Replace));
+    late.set_timeout(Duration::from_millis(50));
+    let refused = in_time(alice.publish_digest(late)).await.unwrap_err();
+    assert_eq!(told(&refused, "rule").2, "requests = 1");
+    held.let_go().await;
+    ended(served).await.unwrap();
+    let refused = in_time(alice.publish_digest(by_digest("f", v1::Unchanged::Replace))).await;
+    assert_eq!(told(&refused.unwrap_err(), "").1, "MISSING_BLOB");
+}
+
+#[tokio::test]
 async fn a_policy_is_read_again_at_a_signal_and_a_broken_one_is_not() {
     use rustix::process::{Signal, getpid, kill_process};
     let root = new_root();
@@ -416,16 +447,7 @@ async fn a_large_file_comes_whole() {
 #[tokio::test]
 async fn a_digest_is_no_way_to_content_of_paths_that_may_not_be_read() {
     let server = server().await;
-    let publish = |path: &str| {
-        let content = onewriter_store::Digest::of(onewriter_store::Function::Sha256, b"content");
-        let digest = v1::Digest {
-            function: v1::digest::Function::Sha256.into(),
-            hash: content.hash.to_vec(),
-            size: content.size,
-        };
-        let publish = v1::PublishDigest { to: to(path), digest: Some(digest) };
-        v1::PublishDigestRequest { context: None, publish: Some(publish) }
-    };
+    let publish = |path: &str| by_digest(path, v1::Unchanged::Keep);
     std::fs::create_dir(server.daemon.path("stage")).unwrap();
     let mut alice = server.mutations("alice").await;
     let mut owner = server.daemon.mutations().await;

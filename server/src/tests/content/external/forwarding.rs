@@ -20,6 +20,13 @@ use super::{
 };
 use crate::{config::LimitEntry, tests::remote::wire_over};
 
+/// Everybody from afar may have so many requests at once.
+fn with_requests(config: &mut Config, requests: usize) {
+    let requests = Some(requests);
+    let limit = LimitEntry { who: vec!["*".into()], requests, ..LimitEntry::default() };
+    *config = Config::of(Settings { limits: vec![limit], ..config.settings.clone() }).unwrap();
+}
+
 #[tokio::test]
 async fn small_contents_go_there_and_come_back() {
     let farm = Farm::start().await;
@@ -125,12 +132,30 @@ async fn who_does_not_read_keeps_nobody_else_from_the_store() {
 }
 
 #[tokio::test]
+async fn uploads_that_wait_for_a_turn_of_the_store_leave_the_others_room() {
+    let (store, address) = reachable(|config| with_requests(config, 2)).await;
+    let daemon = with_store(at(address, "")).await;
+    let streams = daemon.streams().await;
+    let upload = |n: usize| {
+        let mut streams = streams.clone();
+        tokio::spawn(async move {
+            let content = [&n.to_le_bytes()[..], &content(2 << 20)].concat();
+            let messages = messages(&upload(&sha256(&content)), &content, 0, true);
+            streams.write(tokio_stream::iter(messages)).await
+        })
+    };
+    for written in (0..20).map(upload).collect::<Vec<_>>() {
+        ended(written).await.unwrap();
+    }
+    daemon.end().await;
+    store.end().await;
+}
+
+#[tokio::test]
 async fn streams_to_and_from_the_store_have_turns() {
     let (store, address) = reachable(|_| ()).await;
     let (daemon, here) = reachable(|config| {
-        let limit =
-            LimitEntry { who: vec!["*".into()], requests: Some(1), ..LimitEntry::default() };
-        *config = Config::of(Settings { limits: vec![limit], ..config.settings.clone() }).unwrap();
+        with_requests(config, 1);
         config.store = Some(at(address, ""));
     })
     .await;
