@@ -149,7 +149,7 @@ impl Context {
             Server::Root(place) if place.is_everything() => {
                 Ok(Tree::without_root(&place.root().join(OsStr::from_bytes(path)))?)
             }
-            Server::Root(place) => Ok(Tree::open(place.root())?),
+            Server::Root(place) => Ok(place.open()?),
             Server::Unix(_) | Server::Remote(_) => Err(Failure::Usage(
                 "ONEWRITER=off works on a build root, not on a server's address".into(),
             )),

@@ -164,6 +164,11 @@ pub(super) fn local(
     source: &OsStr,
     consume: bool,
 ) -> Result<PublishLocal, Failure> {
+    if let Server::Root(place) = server
+        && consume
+    {
+        place.check_movable(source)?;
+    }
     Ok(PublishLocal { to: Some(to), source: absolute(server, source)?, consume })
 }
 
