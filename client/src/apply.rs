@@ -73,10 +73,8 @@ impl Context {
             }
             let source = OsStr::from_bytes(&publish.source);
             let to = publish.to.unwrap_or_default();
-            done.changes.extend(upload::file(self, server, &to, source)?.changes);
-            if publish.consume {
-                upload::remove_source(source)?;
-            }
+            let upload = if publish.consume { upload::used_up } else { upload::file };
+            done.changes.extend(upload(self, server, &to, source)?.changes);
         }
         if !waiting.is_empty() {
             done.changes.extend(self.request_all(server, waiting)?.changes);

@@ -6,7 +6,7 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{Read, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::{FileExt as _, PermissionsExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -24,6 +24,7 @@ use crate::{
     context::Context,
     failure::Failure,
     server::Server,
+    verbs::stat,
     wire::{Call, CallError, Excerpt, Line},
 };
 
@@ -58,6 +59,41 @@ pub(crate) fn file(
         return Err(refuse("is not a regular file"));
     }
     content(context, server, to, opened, Some(found.permissions().mode() & 0o777))
+}
+
+/// Publishes the file `source`, and then removes it.
+pub(crate) fn used_up(
+    context: &mut Context,
+    server: &Server,
+    to: &Publication,
+    source: &OsStr,
+) -> Result<MutationResponse, Failure> {
+    let going = not_there_already(context, server, &[(source, &to.path)])?;
+    let done = file(context, server, to, source)?;
+    going.into_iter().try_for_each(remove_source)?;
+    Ok(done)
+}
+
+/// Which of these sources are not what is there already, where they are to be published: to remove
+/// one that is would be to remove what was published.
+pub(crate) fn not_there_already<'s>(
+    context: &mut Context,
+    server: &Server,
+    pairs: &[(&'s OsStr, &[u8])],
+) -> Result<Vec<&'s OsStr>, Failure> {
+    let paths = pairs.iter().map(|(_, to)| to.to_vec()).collect();
+    let there = stat::ask(context, server, paths, false)?;
+    let others = pairs.iter().zip(there).filter(|((source, _), there)| !is_it(source, there));
+    Ok(others.map(|((source, _), _)| *source).collect())
+}
+
+/// Whether `there` describes `source`, which the daemon may see on another device, from elsewhere.
+fn is_it(source: &OsStr, there: &v1::Stat) -> bool {
+    let (Ok(found), Some(mtime)) = (Path::new(source).symlink_metadata(), there.mtime) else {
+        return false;
+    };
+    (found.ino(), found.len()) == (there.inode, there.size)
+        && (found.mtime(), found.mtime_nsec()) == (mtime.seconds, mtime.nanoseconds.into())
 }
 
 /// Publishes all of an open file.

@@ -169,6 +169,36 @@ fn files_that_belong_together_are_published_together() {
 }
 
 #[test]
+fn what_is_moved_onto_itself_stays() {
+    let root = Root::new();
+    for file in ["a", "b", "s/c", "s/d"] {
+        root.write(file, file);
+    }
+    let socket = format!("unix:{}", root.at(".onewriter/daemon.sock").display());
+    let from_socket = || root.client().env("ONEWRITER_SERVER", &socket);
+    for args in [
+        "publish --move a b --to .",
+        "publish --move s/../a b --unchanged replace --to .",
+        "publish --move a a",
+        "publish --move s/c a --to s",
+    ] {
+        root.write("a", "a");
+        root.run(args).ok();
+        root.write("a", "a");
+        from_socket().run(args).ok();
+        assert!(!args.ends_with("s") || !root.at("a").exists(), "{args}");
+    }
+    assert_eq!(
+        (root.read("b"), root.read("s/c"), root.read("s/a")),
+        ("b".into(), "s/c".into(), "a".into())
+    );
+    // Onto another with the same content, it goes.
+    root.write("a", "a");
+    root.run("publish --move a --to s").ok();
+    assert!(!root.at("a").exists());
+}
+
+#[test]
 fn twenty_updates_of_one_archive_lose_nothing() {
     let root = Root::new();
     let add = |n: usize| {

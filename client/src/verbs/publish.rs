@@ -147,10 +147,8 @@ fn file(
     match context.mutate(server, vec![Kind::PublishLocal(publish)], verbose) {
         // A daemon of somebody else: it may not open our files, so it gets the content.
         Err(Failure::Refused { reason: Some(Reason::NotLocal), .. }) => {
-            let done = upload::file(context, server, &to, source)?;
-            if consume {
-                upload::remove_source(source)?;
-            }
+            let upload = if consume { upload::used_up } else { upload::file };
+            let done = upload(context, server, &to, source)?;
             context.tell(&done, verbose)
         }
         done => done,
