@@ -151,3 +151,36 @@ fn random_lines_do_what_the_shell_does() {
     println!("{taken} lines were done and compared, {refused} left to the shell");
     assert!(refused < 6 * taken, "hardly a line is simple: {taken} of {}", taken + refused);
 }
+
+#[test]
+fn what_ends_in_dots_is_what_the_tools_take_it_for() {
+    let mut bench = Bench::new();
+    for end in ["/.", "/./", "/.//", "/..", "/../", "/x/..", "/x/../"] {
+        for line in [
+            format!("mkdir -p e/x; rm -rf e{end}"),
+            format!("rm -r tree{end}"),
+            format!("rm -rf missing{end}"),
+            format!("rmdir e{end}"),
+            format!("mkdir new{end}"),
+            format!("mkdir -p new{end}"),
+            format!("mkdir -m 711 new{end}"),
+            format!("mkdir -p -m 711 new{end}"),
+            format!("mkdir -p -m 711 new/deep{end}"),
+            format!("install -d -m 711 new/deep{end}"),
+            format!("mkdir -p d/x; mv d{end} new"),
+            format!("mv f d{end}"),
+            format!("mv f new{end}"),
+            format!("cp f e{end}"),
+            format!("cp -r tree e{end}"),
+            format!("cp -rT tree new{end}"),
+            format!("ln -s f e{end}"),
+            format!("touch e{end} new{end}"),
+            format!("chmod 700 e{end}"),
+        ] {
+            bench.plant();
+            bench.compare(&line, "022", "-c");
+        }
+    }
+    bench.plant();
+    assert!(bench.compare("mkdir -p new/./deep/. && cp f d/./ && cd d/./", "022", "-c"));
+}
