@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use crate::support::{Root, stamp, until};
+use crate::support::{Root, picture, stamp, until};
 
 fn mode(path: impl AsRef<Path>) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
@@ -235,6 +235,16 @@ fn rm_removes() {
     root.run("rm -rf").ok();
     root.refuses(["rm"; 1], 2, "USAGE");
     root.refuses("rm -rf .", 1, "BAD_REQUEST");
+    root.write("src/sub/x", "");
+    for path in [".", "./", "..", "sub/..", "sub/../", "sub/.", "sub/./"] {
+        let before = picture(root.path());
+        let done = root.client().within("src").json(["rm", "-rf", path]);
+        done.failed(1, "BAD_REQUEST");
+        root.client().direct().within("src").json(["rm", "-rf", path]).failed(1, "BAD_REQUEST");
+        assert_eq!(picture(root.path()), before, "{path}");
+    }
+    root.client().within("src").run("rm -r sub .").exits(1);
+    assert!(!root.at("src/sub").exists() && root.at("src").exists());
     until("the space is freed", || root.staging().is_empty());
 }
 
