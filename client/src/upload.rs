@@ -193,7 +193,7 @@ fn begin(
             idempotency_key: server.key_to(to),
             ..context.request(server)
         }),
-        to: Some(Publication { source_mode, ..to.clone() }),
+        to: Some(Publication { source_mode: source_mode.or(to.source_mode), ..to.clone() }),
         blake3: digest.map(|digest| digest.as_bytes().to_vec()),
     }
 }

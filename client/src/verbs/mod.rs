@@ -18,6 +18,7 @@ mod once;
 mod publish;
 mod publish_afar;
 mod publish_group;
+mod publish_input;
 mod report;
 mod rm;
 pub(crate) mod run;

@@ -15,7 +15,7 @@ use std::{
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use self::list::{Line, Mistake};
-use super::{cp, install, ln, mkdir, mv, publish, rm, run, this_program, touch};
+use super::{cp, install, ln, mkdir, mv, publish, publish_input, rm, run, this_program, touch};
 use crate::{
     command::{COMMON, Given, Verb},
     context::{Context, is_inside_transaction},
@@ -124,6 +124,9 @@ fn understood(line: &Line) -> Result<Mutation, Failure> {
     };
     if verb.name == publish::VERB.name && given.operands.len() < 2 {
         return Err(at_line(number, "publish needs a SRC here: standard input is the list"));
+    }
+    if given.operands.iter().any(|source| publish_input::is_standard(source)) {
+        return Err(at_line(number, "standard input is the list: name a file"));
     }
     Ok(Mutation { number, verb, given })
 }
