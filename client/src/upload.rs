@@ -49,16 +49,19 @@ pub(crate) fn file(
         let error = Error::new(Reason::Source, &to.path, why);
         Failure::from(error.at(source.as_encoded_bytes()))
     };
-    // A fifo is refused, not waited for.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let opened = open(source, flags, Mode::empty());
+    let opened = open_source(source);
     let opened = opened.map_err(|errno| refuse(&format!("cannot be read: {errno}")))?;
-    let opened = File::from(opened);
     let found = opened.metadata().map_err(|error| refuse(&format!("cannot be read: {error}")))?;
     if !found.is_file() {
         return Err(refuse("is not a regular file"));
     }
     content(context, server, to, opened, Some(found.permissions().mode() & 0o777))
+}
+
+/// Opens a file to be published. A fifo is there to be refused, not waited for.
+pub(crate) fn open_source(source: &OsStr) -> rustix::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    open(source, flags, Mode::empty()).map(File::from)
 }
 
 /// Publishes the file `source`, and then removes it.

@@ -162,6 +162,9 @@ fn files_that_belong_together_are_published_together() {
     ] {
         root.refuses(args, code, reason);
     }
+    // A fifo would be waited for with the transaction open.
+    root.sh("mkfifo waits").ok();
+    root.refuses("publish p.c waits --to gen/new", 1, "SOURCE");
     assert_eq!(root.read("gen/new/p.c"), "2");
     root.run("publish --move p.c p.h --to gen/new").ok();
     assert!(!root.at("p.c").exists() && root.read("gen/new/p.c") == "3");

@@ -4,7 +4,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{File, OpenOptions, Permissions},
+    fs::{OpenOptions, Permissions},
     os::unix::{
         ffi::OsStrExt as _,
         fs::{OpenOptionsExt as _, PermissionsExt as _},
@@ -187,10 +187,12 @@ impl Filling for Group<'_> {
 
 impl Group<'_> {
     fn copy(&self, pair: &Pair<'_>, upper: &Path) -> Result<(), Failure> {
-        let unreadable =
-            |e| Failure::Io(format!("'{}' cannot be read: {e}", pair.source.display()));
+        let unreadable = |e: std::io::Error| {
+            Failure::Io(format!("'{}' cannot be read: {e}", pair.source.display()))
+        };
         let unwritable = |e| Failure::Io(format!("'{}' cannot be put into staging: {e}", pair.to));
-        let mut source = File::open(pair.source).map_err(unreadable)?;
+        let mut source =
+            upload::open_source(pair.source).map_err(|errno| unreadable(errno.into()))?;
         let found = source.metadata().map_err(unreadable)?;
         if !found.is_file() {
             return Err(pair.no_file());
