@@ -212,6 +212,11 @@ impl World {
         self.nodes.insert(path.to_vec(), node);
     }
 
+    /// Notes that what is at a path will have been read: its access time may be another then.
+    pub(super) fn read(&mut self, path: &[u8]) {
+        self.nodes.get_mut(path).into_iter().for_each(|node| node.times = None);
+    }
+
     /// Notes that nothing will be at a path.
     pub(super) fn remove(&mut self, path: &[u8]) {
         self.nodes.retain(|known, _| !is_within(known, path));
