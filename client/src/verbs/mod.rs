@@ -24,6 +24,7 @@ mod rm;
 pub(crate) mod run;
 mod shims;
 mod simple;
+mod spelling;
 pub(crate) mod stat;
 mod stats;
 mod status;

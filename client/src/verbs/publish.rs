@@ -8,7 +8,7 @@ use std::{
 use onewriter_proto::v1::{Publication, PublishLocal, Unchanged, mutation::Kind};
 use onewriter_tree::Reason;
 
-use super::{MANY, publish_group, publish_input, run};
+use super::{MANY, publish_group, publish_input, run, spelling};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -149,6 +149,7 @@ pub(super) fn local(
     source: &OsStr,
     consume: bool,
 ) -> Result<PublishLocal, Failure> {
+    spelling::check_file(server, source)?;
     if let Server::Root(place) = server
         && consume
     {

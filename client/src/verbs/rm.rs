@@ -1,11 +1,8 @@
 //! `onewriter rm`: removes files and trees.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
-
 use onewriter_proto::v1::{Remove, mutation::Kind};
-use onewriter_tree::{Error, Reason};
 
-use super::{MANY, VERBOSE};
+use super::{MANY, VERBOSE, spelling};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -42,14 +39,17 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
         return nothing;
     }
     let server = context.server()?;
-    let (dots, named): (Vec<_>, Vec<_>) =
-        given.operands.iter().partition(|path| ends_in_dots(path));
-    let dots = dots.into_iter().map(|path| server.path(path)).collect::<Result<Vec<_>, _>>()?;
-    let named = named.into_iter().map(|path| server.path(path)).collect::<Result<Vec<_>, _>>()?;
+    let (mut named, mut refused) = (Vec::new(), None);
+    for path in &given.operands {
+        match spelling::check_entry(&server, path, "removed") {
+            Ok(()) => named.push(server.path(path)?),
+            Err(failure) => refused = refused.or(Some(failure)),
+        }
+    }
     if !named.is_empty() {
         remove(given, context, &server, named)?;
     }
-    dots.first().map_or(Ok(()), |path| Err(refusal(path)))
+    refused.map_or(Ok(()), Err)
 }
 
 fn remove(
@@ -65,30 +65,4 @@ fn remove(
         directory: given.has("dir"),
     };
     context.mutate(server, vec![Kind::Remove(remove)], given.has("verbose"))
-}
-
-/// Whether somebody who stands in a directory, or came by way of it, names it or the one above.
-fn ends_in_dots(path: &OsStr) -> bool {
-    let mut names = path.as_bytes().rsplit(|&b| b == b'/').skip_while(|name| name.is_empty());
-    matches!(names.next(), Some(b"." | b".."))
-}
-
-fn refusal(path: &[u8]) -> Failure {
-    let why = "a directory is not removed by the name '.' or '..'";
-    Error::new(Reason::BadRequest, path, why).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_last_name_is_dots() {
-        for path in [".", "..", "./", "a/.", "a/..//", "/.", "a//.."] {
-            assert!(ends_in_dots(OsStr::new(path)), "{path}");
-        }
-        for path in ["", "/", "a", "a/", "./a", "../a/", "a.", "...", "a/..."] {
-            assert!(!ends_in_dots(OsStr::new(path)), "{path}");
-        }
-    }
 }
