@@ -12,8 +12,28 @@ fn init_makes_a_root_once() {
     let again = root.client().json(["init"; 1]).json();
     assert_eq!(again["created"], false);
     assert_eq!(root.read(".onewriter/.gitignore"), "*\n");
-    root.run("init missing").exits(1);
     assert_eq!(root.daemons(), []);
+}
+
+#[test]
+fn init_makes_the_directory_too() {
+    let root = Root::uninitialised("new");
+    let made = root.client().json("init far/off").json();
+    assert_eq!(
+        (&made["created"], made["root"].as_str()),
+        (&true.into(), root.at("far/off").to_str())
+    );
+    root.client().within("far/off").run("mkdir d").ok();
+    assert!(root.at("far/off/d").is_dir());
+    // Not inside another one, and not in a file's place.
+    let nested = root.client().json("init far/off/new/root");
+    nested.failed(1, "EXISTS");
+    assert!(nested.stderr.contains(root.at("far/off/new/root").to_str().unwrap()), "{nested}");
+    assert!(!root.at("far/off/new").exists());
+    root.write("file", "");
+    root.run("init file/below").exits(1);
+    root.run("init file").exits(1);
+    root.client().within("far/off").run("stop").ok();
 }
 
 #[test]

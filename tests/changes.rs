@@ -3,11 +3,11 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::Path,
 };
 
-use crate::support::{Root, stamp, until};
+use crate::support::{Root, picture, stamp, until};
 
 fn mode(path: impl AsRef<Path>) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
@@ -218,6 +218,67 @@ fn ln_makes_links() {
 }
 
 #[test]
+fn what_a_slash_at_the_end_names_is_a_directory() {
+    let root = Root::new();
+    root.write("file", "x");
+    root.write("d/f", "y");
+    symlink("d", root.at("way")).unwrap();
+    symlink("file", root.at("alias")).unwrap();
+    for args in [
+        "touch new/",
+        "touch file/",
+        "touch alias/",
+        "mv file/ g",
+        "mv way/ g",
+        "rm file/",
+        "rm -r way/",
+        "rm -rf alias//",
+        "ln file/ g",
+        "cp file/ g",
+        "cp alias/ g",
+        "install file/ g",
+        "publish file/ g",
+    ] {
+        root.refuses(args, 1, "NOT_A_DIRECTORY");
+        let done = root.client().direct().json(args);
+        done.failed(1, "NOT_A_DIRECTORY");
+    }
+    root.run("touch d/ way/").ok();
+    root.run("mkdir new/").ok();
+    root.run("cp -r way/ copy").ok();
+    root.run("mv d/ moved").ok();
+    assert_eq!((root.read("copy/f"), root.read("moved/f")), ("y".into(), "y".into()));
+    root.run("rm -r copy/ moved/").ok();
+    assert!(!root.at("copy").exists() && !root.at("moved").exists());
+}
+
+#[test]
+fn cp_of_what_is_in_a_directory_puts_it_into_the_other() {
+    let root = Root::new();
+    root.write("d/f", "x");
+    root.write("d/sub/g", "x");
+    root.write("e/sub/h", "x");
+    root.run("cp -r d/. e").ok();
+    root.run("cp -r d/./ e/").ok();
+    assert!(root.at("e/f").exists() && root.at("e/sub/g").exists() && !root.at("e/d").exists());
+    root.refuses("mv d/. e", 2, "USAGE");
+    root.refuses("mv d/. new", 1, "BAD_REQUEST");
+    root.refuses("mv d/sub/../ new", 1, "BAD_REQUEST");
+}
+
+#[test]
+fn cp_gives_only_new_directories_a_mode() {
+    let root = Root::new();
+    root.sh("mkdir -m 700 there; mkdir -m 755 src; echo > src/f; chmod 555 src").ok();
+    root.run("cp -r -T src there").ok();
+    root.run("cp -r src new").ok();
+    assert_eq!(root.sh("stat -c %a there new").ok(), "700\n555");
+    root.run("cp -rpT src there").ok();
+    assert_eq!(root.sh("stat -c %a there").ok(), "555");
+    assert!(root.at("there/f").exists() && root.at("new/f").exists());
+}
+
+#[test]
 fn rm_removes() {
     let root = Root::new();
     root.write("file", "");
@@ -235,6 +296,16 @@ fn rm_removes() {
     root.run("rm -rf").ok();
     root.refuses(["rm"; 1], 2, "USAGE");
     root.refuses("rm -rf .", 1, "BAD_REQUEST");
+    root.write("src/sub/x", "");
+    for path in [".", "./", "..", "sub/..", "sub/../", "sub/.", "sub/./"] {
+        let before = picture(root.path());
+        let done = root.client().within("src").json(["rm", "-rf", path]);
+        done.failed(1, "BAD_REQUEST");
+        root.client().direct().within("src").json(["rm", "-rf", path]).failed(1, "BAD_REQUEST");
+        assert_eq!(picture(root.path()), before, "{path}");
+    }
+    root.client().within("src").run("rm -r sub .").exits(1);
+    assert!(!root.at("src/sub").exists() && root.at("src").exists());
     until("the space is freed", || root.staging().is_empty());
 }
 

@@ -57,6 +57,8 @@ fn hints_say_what_helps_the_one_who_asked() {
         ("install src x/y", "-D makes"),
         ("mv -T src tree", "name a file in that directory"),
         ("cat missing", "check the name"),
+        ("mv missing name", "if a directory for DST is missing"),
+        ("ln missing name", "if a directory for DST is missing"),
     ] {
         let done = root.run(command);
         done.exits(1);

@@ -24,6 +24,7 @@ mod farm;
 mod faults;
 mod fetch;
 mod inheritance;
+mod inputs;
 mod interrupted;
 mod leases;
 mod make;

@@ -73,10 +73,8 @@ impl Context {
             }
             let source = OsStr::from_bytes(&publish.source);
             let to = publish.to.unwrap_or_default();
-            done.changes.extend(upload::file(self, server, &to, source)?.changes);
-            if publish.consume {
-                upload::remove_source(source)?;
-            }
+            let upload = if publish.consume { upload::used_up } else { upload::file };
+            done.changes.extend(upload(self, server, &to, source)?.changes);
         }
         if !waiting.is_empty() {
             done.changes.extend(self.request_all(server, waiting)?.changes);
@@ -149,7 +147,7 @@ impl Context {
             Server::Root(place) if place.is_everything() => {
                 Ok(Tree::without_root(&place.root().join(OsStr::from_bytes(path)))?)
             }
-            Server::Root(place) => Ok(Tree::open(place.root())?),
+            Server::Root(place) => Ok(place.open()?),
             Server::Unix(_) | Server::Remote(_) => Err(Failure::Usage(
                 "ONEWRITER=off works on a build root, not on a server's address".into(),
             )),

@@ -75,6 +75,8 @@ pub struct Context {
     /// What make runs, where this is a recipe.
     recipe: Option<v1::Recipe>,
     umask: Option<u32>,
+    /// In a transaction: the root that nothing may leave.
+    view: Option<OsString>,
     pub(crate) output: Output,
     /// How the program is to end where all went well: as the command ended that it ran.
     pub(crate) ending: Ending,
@@ -112,6 +114,7 @@ impl Context {
             json: given.has("json"),
             recipe: None,
             umask: None,
+            view: None,
             output: Output::default(),
             ending: Ending::Exit(0),
         }
@@ -177,6 +180,11 @@ impl Context {
         self.umask = Some(umask);
     }
 
+    /// In a transaction, keeps everything in this root.
+    pub(crate) fn confine(&mut self, root: &OsStr) {
+        self.view = Some(root.to_owned());
+    }
+
     /// Makes requests say that they belong to a recipe of this target.
     pub(crate) fn set_recipe(&mut self, target: String, recipe: v1::Recipe) {
         self.target = target;
@@ -218,7 +226,8 @@ impl Context {
     pub(crate) fn server(&self) -> Result<Server, Failure> {
         if is_inside_transaction() {
             // The state directory is hidden there, so that no root can be told from others.
-            return Place::everything().map(Server::Root);
+            let place = self.view.as_deref().map_or_else(Place::everything, Place::view_of);
+            return place.map(Server::Root);
         }
         match &self.server {
             None => match self.place() {

@@ -156,8 +156,10 @@ fn hint(reason: Reason, verb: &str) -> Option<&'static str> {
             "mkdir" => "without --no-parents, missing directories are made",
             "publish" => "check the name; -p makes missing directories on the way to it",
             "install" => "check the name; -D makes missing directories on the way to it",
-            "cp" | "mv" | "ln" | "touch" => {
-                "check the name; 'onewriter mkdir' makes a missing directory"
+            "cp" | "touch" => "check the name; 'onewriter mkdir' makes a missing directory",
+            // It may be either of the two names.
+            "mv" | "ln" => {
+                "check the name; if a directory for DST is missing, 'onewriter mkdir' makes it"
             }
             "rm" => "check the name; with -f, what does not exist is no error",
             _ => "check the name",

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use onewriter_tree::{Error, Printable, Reason, path::STATE_DIR};
+use onewriter_tree::{Error, Printable, Reason, Tree, path::STATE_DIR};
 use rustix::fs::{FileType, stat};
 
 use crate::failure::Failure;
@@ -25,6 +25,8 @@ pub(crate) struct Place {
     root: Vec<u8>,
     /// The working directory relative to the root; `None` if it is not below it.
     below: Option<Vec<u8>>,
+    /// It is seen in a transaction, where the state directory is hidden.
+    is_view: bool,
 }
 
 impl Place {
@@ -37,19 +39,30 @@ impl Place {
         }
     }
 
+    /// What a transaction in the build root `root` sees of it.
+    pub(crate) fn view_of(root: &OsStr) -> Result<Self, Failure> {
+        let place = Self::at(Path::new(root), &working_directory()?)?;
+        Ok(Self { is_view: true, ..place })
+    }
+
     fn named(root: &Path, here: Vec<u8>) -> Result<Self, Failure> {
-        let real = std::fs::canonicalize(root).map_err(|e| {
-            Failure::NoRoot(format!("the build root '{}' cannot be opened: {e}", root.display()))
-        })?;
-        if !is_directory(&real.join(STATE_DIR)) {
+        let place = Self::at(root, &here)?;
+        if !is_directory(&place.way.join(STATE_DIR)) {
             return Err(Failure::NoRoot(format!(
                 "'{}' is not a build root: it has no {STATE_DIR}",
                 root.display()
             )));
         }
+        Ok(place)
+    }
+
+    fn at(root: &Path, here: &[u8]) -> Result<Self, Failure> {
+        let real = std::fs::canonicalize(root).map_err(|e| {
+            Failure::NoRoot(format!("the build root '{}' cannot be opened: {e}", root.display()))
+        })?;
         let bytes = real.clone().into_os_string().into_vec();
-        let below = strip(&here, &bytes).map(<[u8]>::to_vec);
-        Ok(Self { way: real, root: bytes, below })
+        let below = strip(here, &bytes).map(<[u8]>::to_vec);
+        Ok(Self { way: real, root: bytes, below, is_view: false })
     }
 
     fn nearest(here: Vec<u8>) -> Result<Self, Failure> {
@@ -60,7 +73,7 @@ impl Place {
                 let end = end_of_parent(&here, up);
                 let root = if end == 0 { b"/".to_vec() } else { here[..end].to_vec() };
                 let below = here[end..].strip_prefix(b"/").unwrap_or(&here[end..]).to_vec();
-                return Ok(Self { way, root, below: Some(below) });
+                return Ok(Self { way, root, below: Some(below), is_view: false });
             }
             way.push("..");
         }
@@ -72,7 +85,7 @@ impl Place {
     pub(crate) fn everything() -> Result<Self, Failure> {
         let here = working_directory()?;
         let below = here.strip_prefix(b"/").unwrap_or(&here).to_vec();
-        Ok(Self { way: "/".into(), root: b"/".to_vec(), below: Some(below) })
+        Ok(Self { way: "/".into(), root: b"/".to_vec(), below: Some(below), is_view: false })
     }
 
     /// The working directory's absolute path, without symbolic links.
@@ -87,6 +100,29 @@ impl Place {
     /// Whether it is [`Place::everything`]: nobody's build root.
     pub(crate) fn is_everything(&self) -> bool {
         self.root == b"/" && !is_directory(&Path::new("/").join(STATE_DIR))
+    }
+
+    /// Refuses to have moved, in a transaction, what lies outside, whatever links lead there: nobody
+    /// could give it back.
+    pub(crate) fn check_movable(&self, path: &OsStr) -> Result<(), Failure> {
+        if !self.is_view {
+            return Ok(());
+        }
+        let above = Path::new(path).parent().filter(|above| !above.as_os_str().is_empty());
+        let above = std::fs::canonicalize(above.unwrap_or(Path::new(".")));
+        match above {
+            Ok(real)
+                if self.is_view && strip(real.as_os_str().as_bytes(), &self.root).is_none() =>
+            {
+                Err(self.outside(path.as_bytes(), ", and what may fail cannot move it: copy it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The tree, to work on in this process.
+    pub(crate) fn open(&self) -> Result<Tree, Error> {
+        if self.is_view { Tree::of_directory(self.root()) } else { Tree::open(self.root()) }
     }
 
     /// Whether the working directory is in the root.
@@ -229,7 +265,8 @@ mod tests {
     use super::*;
 
     fn place(root: &str, below: Option<&str>) -> Place {
-        Place { way: root.into(), root: root.into(), below: below.map(|b| b.as_bytes().to_vec()) }
+        let below = below.map(|b| b.as_bytes().to_vec());
+        Place { way: root.into(), root: root.into(), below, is_view: false }
     }
 
     fn relative(place: &Place, typed: &str) -> Result<String, &'static str> {
@@ -268,6 +305,7 @@ mod tests {
             way: root.clone(),
             root: root.into_os_string().into_vec(),
             below: Some(Vec::new()),
+            is_view: false,
         };
         assert_eq!(relative(&at, "link/../x").unwrap(), "a/x");
     }
@@ -279,7 +317,7 @@ mod tests {
         std::fs::create_dir_all(real.join("root/sub")).unwrap();
         std::os::unix::fs::symlink("root", real.join("alias")).unwrap();
         let root = real.join("root").into_os_string().into_vec();
-        let at = Place { way: PathBuf::new(), root, below: Some(Vec::new()) };
+        let at = Place { way: PathBuf::new(), root, below: Some(Vec::new()), is_view: false };
         let typed = format!("{}/alias/sub/x", real.display());
         assert_eq!(relative(&at, &typed).unwrap(), "sub/x");
     }

@@ -6,7 +6,7 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{Read, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::{FileExt as _, PermissionsExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -24,6 +24,7 @@ use crate::{
     context::Context,
     failure::Failure,
     server::Server,
+    verbs::stat,
     wire::{Call, CallError, Excerpt, Line},
 };
 
@@ -48,16 +49,54 @@ pub(crate) fn file(
         let error = Error::new(Reason::Source, &to.path, why);
         Failure::from(error.at(source.as_encoded_bytes()))
     };
-    // A fifo is refused, not waited for.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let opened = open(source, flags, Mode::empty());
+    let opened = open_source(source);
     let opened = opened.map_err(|errno| refuse(&format!("cannot be read: {errno}")))?;
-    let opened = File::from(opened);
     let found = opened.metadata().map_err(|error| refuse(&format!("cannot be read: {error}")))?;
     if !found.is_file() {
         return Err(refuse("is not a regular file"));
     }
     content(context, server, to, opened, Some(found.permissions().mode() & 0o777))
+}
+
+/// Opens a file to be published. A fifo is there to be refused, not waited for.
+pub(crate) fn open_source(source: &OsStr) -> rustix::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    open(source, flags, Mode::empty()).map(File::from)
+}
+
+/// Publishes the file `source`, and then removes it.
+pub(crate) fn used_up(
+    context: &mut Context,
+    server: &Server,
+    to: &Publication,
+    source: &OsStr,
+) -> Result<MutationResponse, Failure> {
+    let going = not_there_already(context, server, &[(source, &to.path)])?;
+    let done = file(context, server, to, source)?;
+    going.into_iter().try_for_each(remove_source)?;
+    Ok(done)
+}
+
+/// Which of these sources are not what is there already, where they are to be published: to remove
+/// one that is would be to remove what was published.
+pub(crate) fn not_there_already<'s>(
+    context: &mut Context,
+    server: &Server,
+    pairs: &[(&'s OsStr, &[u8])],
+) -> Result<Vec<&'s OsStr>, Failure> {
+    let paths = pairs.iter().map(|(_, to)| to.to_vec()).collect();
+    let there = stat::ask(context, server, paths, false)?;
+    let others = pairs.iter().zip(there).filter(|((source, _), there)| !is_it(source, there));
+    Ok(others.map(|((source, _), _)| *source).collect())
+}
+
+/// Whether `there` describes `source`, which the daemon may see on another device, from elsewhere.
+fn is_it(source: &OsStr, there: &v1::Stat) -> bool {
+    let (Ok(found), Some(mtime)) = (Path::new(source).symlink_metadata(), there.mtime) else {
+        return false;
+    };
+    (found.ino(), found.len()) == (there.inode, there.size)
+        && (found.mtime(), found.mtime_nsec()) == (mtime.seconds, mtime.nanoseconds.into())
 }
 
 /// Publishes all of an open file.
@@ -157,7 +196,7 @@ fn begin(
             idempotency_key: server.key_to(to),
             ..context.request(server)
         }),
-        to: Some(Publication { source_mode, ..to.clone() }),
+        to: Some(Publication { source_mode: source_mode.or(to.source_mode), ..to.clone() }),
         blake3: digest.map(|digest| digest.as_bytes().to_vec()),
     }
 }

@@ -117,7 +117,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -s v -l verbo
 complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -l json -d 'Print the result as JSON, for programs'
 complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -s h -l help -d 'Print help'
 complete -c onewriter -n "__fish_onewriter_using_subcommand batch" -s V -l version -d 'Print version'
-complete -c onewriter -n "__fish_onewriter_using_subcommand run" -s o -l output -d 'It makes or changes FILE; may be given several times' -r
+complete -c onewriter -n "__fish_onewriter_using_subcommand run" -s o -l output -d 'It makes or changes FILE, or else this is told; may be given several times' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l unchanged -d 'What to do where the content is there already: keep (leave it alone), touch (new modification time), replace' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l on-conflict -d 'Where others changed the same files: rerun (run it again), fail, last (overwrite) [default: rerun]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l retries -d 'Run it again at most N times [default: 3]' -r
@@ -132,7 +132,7 @@ complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l timeout -d '
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l build -d 'The build that this belongs to [env: ONEWRITER_BUILD]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l target -d 'The make target that this is done for [env: ONEWRITER_TARGET]' -r
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l lease -d 'Refuse to do anything unless this lease is held [env: ONEWRITER_LEASE]' -r
-complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l strict -d 'Fail where it changed other files than those of -o'
+complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l strict -d 'Fail where it changed other files than those of -o, or one of those is not there'
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l keep-failed -d 'Where it fails, keep what it had written for a look'
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -s v -l verbose -d 'Say what was changed, and how it was kept apart'
 complete -c onewriter -n "__fish_onewriter_using_subcommand run" -l json -d 'Print the result as JSON, for programs'

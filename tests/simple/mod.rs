@@ -8,8 +8,11 @@ mod tree;
 
 use std::{
     collections::BTreeMap,
+    fs::{File, FileTimes},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{Duration, SystemTime},
 };
 
 use self::lines::Dice;
@@ -150,4 +153,76 @@ fn random_lines_do_what_the_shell_does() {
     }
     println!("{taken} lines were done and compared, {refused} left to the shell");
     assert!(refused < 6 * taken, "hardly a line is simple: {taken} of {}", taken + refused);
+}
+
+#[test]
+fn what_ends_in_dots_is_what_the_tools_take_it_for() {
+    let mut bench = Bench::new();
+    for end in ["/.", "/./", "/.//", "/..", "/../", "/x/..", "/x/../"] {
+        for line in [
+            format!("mkdir -p e/x; rm -rf e{end}"),
+            format!("rm -r tree{end}"),
+            format!("rm -rf missing{end}"),
+            format!("rmdir e{end}"),
+            format!("mkdir new{end}"),
+            format!("mkdir -p new{end}"),
+            format!("mkdir -m 711 new{end}"),
+            format!("mkdir -p -m 711 new{end}"),
+            format!("mkdir -p -m 711 new/deep{end}"),
+            format!("install -d -m 711 new/deep{end}"),
+            format!("mkdir -p d/x; mv d{end} new"),
+            format!("mv f d{end}"),
+            format!("mv f new{end}"),
+            format!("cp f e{end}"),
+            format!("cp -r tree e{end}"),
+            format!("cp -rT tree new{end}"),
+            format!("ln -s f e{end}"),
+            format!("touch e{end} new{end}"),
+            format!("chmod 700 e{end}"),
+        ] {
+            bench.plant();
+            bench.compare(&line, "022", "-c");
+        }
+    }
+    bench.plant();
+    assert!(bench.compare("mkdir -p new/./deep/. && cp f d/./ && cd d/./", "022", "-c"));
+}
+
+#[test]
+fn copies_that_keep_times_keep_both() {
+    let mut bench = Bench::new();
+    for (line, taken) in [
+        ("cp -p f new", true),
+        ("cp -a f new", true),
+        ("cp -p f exe e", true),
+        ("cp -rp tree/a new", true),
+        ("cp -rp d new", true),
+        ("install -p f new", true),
+        ("install -p f g e", true),
+        // What was read has another access time then.
+        ("cp -p f new; cp -p f new2", false),
+        ("cp f new; touch -r f new", false),
+    ] {
+        bench.plant();
+        let path = |side: &str, name: &str| bench.side(side).join(name);
+        let atime = |side: &str, name: &str| {
+            std::fs::symlink_metadata(path(side, name)).ok().map(|found| found.atime())
+        };
+        for side in ["ours", "theirs"] {
+            for (number, name) in ["f", "g", "exe", "tree/a", "d/f", "d/e"].iter().enumerate() {
+                let accessed = SystemTime::UNIX_EPOCH + Duration::from_secs(500 + number as u64);
+                let times = FileTimes::new().set_accessed(accessed);
+                File::open(path(side, name)).and_then(|file| file.set_times(times)).unwrap();
+            }
+        }
+        let words = [ONEWRITER, "simple", "--", line];
+        let ours = run("022", &bench.side("ours"), &words);
+        assert_eq!(ours.code, Some(if taken { 0 } else { NOT_SIMPLE }), "{line}: {ours:?}");
+        run("022", &bench.side("theirs"), &["/bin/sh", "-c", line]);
+        let copies = ["new", "new/e", "new/f", "e/f", "e/g", "e/exe"];
+        for name in copies.iter().filter(|_| taken) {
+            assert_eq!(atime("ours", name), atime("theirs", name), "{line}: {name}");
+        }
+        assert!(copies.iter().any(|name| atime("theirs", name).is_some()), "{line}");
+    }
 }

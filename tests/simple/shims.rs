@@ -35,6 +35,29 @@ fn a_directory_is_filled_with_links() {
 }
 
 #[test]
+fn what_is_no_shim_stays() {
+    let root = Root::new();
+    for dir in [root.at("bin"), root.outside("bin")] {
+        let shims = ["shims".to_owned(), dir.display().to_string()];
+        for tool in ["rm", "mkdir"] {
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join(tool), "mine").unwrap();
+            root.refuses(shims.clone(), 1, "EXISTS");
+            assert_eq!(fs::read_to_string(dir.join(tool)).unwrap(), "mine");
+            fs::remove_file(dir.join(tool)).unwrap();
+            symlink("/bin/busybox", dir.join(tool)).unwrap();
+            assert!(root.run(shims.clone()).stderr.contains(&format!("{tool}': is not one of")));
+            assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+            fs::remove_file(dir.join(tool)).unwrap();
+        }
+        // What an earlier installation left is renewed.
+        symlink("/no/more/onewriter", dir.join("cp")).unwrap();
+        root.run(shims).ok();
+        assert_eq!(fs::read_link(dir.join("cp")).unwrap(), fs::canonicalize(ONEWRITER).unwrap());
+    }
+}
+
+#[test]
 fn shims_do_what_the_tools_do() {
     let mut bench = Bench::new();
     let path = path(&bench.root);

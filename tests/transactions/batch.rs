@@ -1,5 +1,7 @@
 //! Lists of mutations, and files that belong together: all of it or nothing.
 
+use std::{fs, os::unix::fs::symlink};
+
 use super::nothing_is_left;
 use crate::support::{Root, Running, picture, stamp};
 
@@ -63,6 +65,60 @@ fn where_one_fails_nothing_has_happened_and_its_line_is_named() {
 }
 
 #[test]
+fn a_list_changes_nothing_outside_of_the_root() {
+    let root = Root::new();
+    let beside = root.outside("beside");
+    fs::create_dir_all(beside.join("d")).unwrap();
+    fs::write(beside.join("f"), "theirs").unwrap();
+    symlink(&beside, root.at("way")).unwrap();
+    root.write("sub/f", "ours");
+    let before = (picture(root.path()), picture(&beside));
+    let out = beside.display().to_string();
+    for line in [
+        format!("mkdir {out}/new"),
+        "mkdir ../beside/new".into(),
+        "mkdir sub/../../beside/new".into(),
+        "mkdir way/new".into(),
+        "touch way/../new".into(),
+        format!("publish sub/f {out}/g"),
+        format!("cp sub/f {out}"),
+        "cp -r sub way/d".into(),
+        format!("install sub/f {out}/g"),
+        format!("ln -s x {out}/l"),
+        format!("rm -rf {out}/d"),
+        "rm way/f".into(),
+        format!("mv sub {out}/sub"),
+        format!("mv {out}/f here"),
+        format!("publish --move {out}/f here"),
+        "publish --move way/f here".into(),
+        "mv way/f here".into(),
+    ] {
+        let list = format!("mkdir sub/new\n{line}\n");
+        let done = root.client().input(list).run("batch");
+        done.exits(1);
+        assert!(
+            done.stderr.contains("line 2: ") && done.stderr.contains("the build root"),
+            "{done}"
+        );
+        assert_eq!((picture(root.path()), picture(&beside)), before, "{line}");
+    }
+    // As of any other command.
+    let refused = root.run(["mkdir", &format!("{out}/new")]);
+    let told = refused.stderr.trim_start_matches("onewriter mkdir: ");
+    let listed = root.client().input(format!("mkdir {out}/new")).run("batch");
+    assert!(listed.stderr.contains(told), "{listed}");
+    // What is only read may lie anywhere, and so may who gives the list.
+    root.client().input(format!("cp {out}/f sub/copy\n")).run("batch").ok();
+    assert_eq!(root.read("sub/copy"), "theirs");
+    let named = ["batch".to_owned(), "--root".into(), root.path().display().to_string()];
+    let from_beside = || root.client().within(&beside);
+    from_beside().input(format!("rm {}/sub/copy\n", root.path().display())).run(named.clone()).ok();
+    from_beside().input("mkdir here\n").run(named).exits(1);
+    assert!(!beside.join("here").exists() && !root.at("sub/copy").exists());
+    nothing_is_left(&root);
+}
+
+#[test]
 fn a_list_from_a_pipe_is_applied_again_after_a_conflict() {
     let root = Root::new();
     root.write("src", "batch\n");
@@ -106,10 +162,43 @@ fn files_that_belong_together_are_published_together() {
     ] {
         root.refuses(args, code, reason);
     }
+    // A fifo would be waited for with the transaction open.
+    root.sh("mkfifo waits").ok();
+    root.refuses("publish p.c waits --to gen/new", 1, "SOURCE");
     assert_eq!(root.read("gen/new/p.c"), "2");
     root.run("publish --move p.c p.h --to gen/new").ok();
     assert!(!root.at("p.c").exists() && root.read("gen/new/p.c") == "3");
     nothing_is_left(&root);
+}
+
+#[test]
+fn what_is_moved_onto_itself_stays() {
+    let root = Root::new();
+    for file in ["a", "b", "s/c", "s/d"] {
+        root.write(file, file);
+    }
+    let socket = format!("unix:{}", root.at(".onewriter/daemon.sock").display());
+    let from_socket = || root.client().env("ONEWRITER_SERVER", &socket);
+    for args in [
+        "publish --move a b --to .",
+        "publish --move s/../a b --unchanged replace --to .",
+        "publish --move a a",
+        "publish --move s/c a --to s",
+    ] {
+        root.write("a", "a");
+        root.run(args).ok();
+        root.write("a", "a");
+        from_socket().run(args).ok();
+        assert!(!args.ends_with("s") || !root.at("a").exists(), "{args}");
+    }
+    assert_eq!(
+        (root.read("b"), root.read("s/c"), root.read("s/a")),
+        ("b".into(), "s/c".into(), "a".into())
+    );
+    // Onto another with the same content, it goes.
+    root.write("a", "a");
+    root.run("publish --move a --to s").ok();
+    assert!(!root.at("a").exists());
 }
 
 #[test]

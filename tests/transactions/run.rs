@@ -217,6 +217,12 @@ fn what_was_not_declared_is_told_or_refused() {
     assert_eq!(root.read("a"), "1\n");
     script(&root, strict, "echo 2 > a").ok();
     assert_eq!(root.read("a"), "2\n");
+    for isolation in ["overlay", "outputs"] {
+        let options = format!("--isolation {isolation} -o c");
+        let told = script(&root, &options, "true");
+        assert!(told.succeeded() && told.stderr.contains("not made: 'c'"), "{told}");
+        script(&root, &format!("--json --strict {options}"), "true").failed(1, "UNDECLARED");
+    }
 }
 
 #[test]

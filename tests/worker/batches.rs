@@ -19,6 +19,9 @@ fn a_batch_is_played_on_the_copy() {
     assert!(failing.stderr.contains("line 2"), "{failing}");
     worker.is_a_copy();
     assert_eq!(afar.root.read("d/e/x"), "s");
+    worker.client().input("mkdir d/y\nmkdir ../outside\n").run("batch").exits(1);
+    assert!(!afar.root.outside("outside").exists());
+    worker.is_a_copy();
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What a line of commands comes to: mutations, what is printed, and an exit code, all foreseen
 //! before anything is done.
 
-use onewriter_proto::v1::{MakeDirectories, Publication, PublishLocal, mutation::Kind as Mutation};
+use onewriter_proto::v1::{
+    MakeDirectories, Publication, PublishLocal, SetAttributes, Time, mutation::Kind as Mutation,
+};
 
 use super::{
     line::{Command, Joint, Redirect},
@@ -196,9 +198,17 @@ impl Plan {
 
     /// Copies a file to a place.
     pub(super) fn publish(&mut self, source: &Spot, to: Publication, blame: Vec<u8>) {
+        self.world.read(&source.path);
         let source = self.world.absolute(&source.path);
         let publish = PublishLocal { to: Some(to), source, consume: false };
         self.act(Mutation::PublishLocal(publish), blame);
+    }
+
+    /// Gives a copy, which has the modification time of its source, the access time, too.
+    pub(super) fn keep_atime(&mut self, path: &[u8], atime: Time, blame: Vec<u8>) {
+        let (paths, atime) = (vec![path.to_vec()], Some(atime));
+        let set = SetAttributes { paths, atime, ..SetAttributes::default() };
+        self.act(Mutation::SetAttributes(set), blame);
     }
 
     /// Makes the directory `path` with exactly this mode, or 0777 less the umask.

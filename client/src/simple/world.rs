@@ -45,7 +45,7 @@ pub(super) struct Spot {
     pub(super) node: Node,
     /// The path was spelled with a slash at its end.
     pub(super) slash: bool,
-    /// Its last component was `.` or `..`.
+    /// Its last component was `.` or `..`, slashes after it or not.
     pub(super) dots: bool,
     /// A symbolic link at its end was followed.
     pub(super) through: bool,
@@ -103,8 +103,7 @@ impl World {
             false => (self.here.clone(), word),
         };
         let mut ahead: Vec<Vec<u8>> = names(below).rev().map(<[u8]>::to_vec).collect();
-        let final_name = word.rsplit(|&b| b == b'/').next().unwrap_or_default();
-        let dots = matches!(final_name, b"." | b"..");
+        let dots = matches!(name(without_slashes(word)), b"." | b"..");
         let (slash, mut through, mut links) = (word.ends_with(b"/"), false, 0);
         let mut node = self.at(&at)?;
         while let Some(name) = ahead.pop() {
@@ -213,6 +212,11 @@ impl World {
         self.nodes.insert(path.to_vec(), node);
     }
 
+    /// Notes that what is at a path will have been read: its access time may be another then.
+    pub(super) fn read(&mut self, path: &[u8]) {
+        self.nodes.get_mut(path).into_iter().for_each(|node| node.times = None);
+    }
+
     /// Notes that nothing will be at a path.
     pub(super) fn remove(&mut self, path: &[u8]) {
         self.nodes.retain(|known, _| !is_within(known, path));
@@ -274,6 +278,12 @@ pub(super) fn parent(path: &[u8]) -> Option<&[u8]> {
 /// The last component of a path.
 pub(super) fn name(path: &[u8]) -> &[u8] {
     path.rsplit(|&b| b == b'/').next().unwrap_or_default()
+}
+
+/// A path without the slashes at its end.
+pub(super) fn without_slashes(path: &[u8]) -> &[u8] {
+    let kept = path.iter().rposition(|&b| b != b'/').map_or(0, |at| at + 1);
+    &path[..kept]
 }
 
 /// Whether `path` is `above` or lies below it.

@@ -153,6 +153,9 @@ impl Copy<'_> {
             true => found.mode() & 0o7777,
             false => found.mode() & 0o777 & !self.umask,
         };
+        // A directory that is there keeps its mode.
+        let keeps_mode = !self.preserve
+            && (mode | FILLABLE == mode || matches!(self.server, Server::Root(_)) && path.is_dir());
         take(Kind::MakeDirectories(MakeDirectories {
             paths: vec![to.clone()],
             mode: Some(mode | FILLABLE),
@@ -165,7 +168,7 @@ impl Copy<'_> {
         names
             .into_iter()
             .try_for_each(|name| self.tree(&source.join(&name), &path.join(&name), take))?;
-        if !self.preserve && mode | FILLABLE == mode {
+        if keeps_mode {
             return Ok(());
         }
         take(Kind::SetAttributes(SetAttributes {

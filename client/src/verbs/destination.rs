@@ -9,7 +9,7 @@ use std::{
 
 use onewriter_proto::v1::FileKind;
 
-use super::stat;
+use super::{spelling, stat};
 use crate::{
     command::{Given, Opt},
     context::Context,
@@ -61,7 +61,9 @@ pub(super) fn pairs<'g>(
             (sources, last.clone())
         }
     };
-    sources.iter().map(|source| Ok((source.as_os_str(), under(&dir, source)?))).collect()
+    let all_of_it = given.has("recursive") || given.has("RECURSIVE");
+    let to = |source: &OsStr| under(&dir, source, all_of_it);
+    sources.iter().map(|source| Ok((source.as_os_str(), to(source)?))).collect()
 }
 
 fn missing() -> Failure {
@@ -82,8 +84,13 @@ fn is_directory(path: &OsStr, context: &mut Context, server: &Server) -> Result<
     }
 }
 
-fn under(dir: &OsStr, source: &OsStr) -> Result<OsString, Failure> {
-    let name = Path::new(source).file_name();
+/// `all_of_it`: what is in a source that ends in `.` goes into `dir` itself, as with cp -r.
+fn under(dir: &OsStr, source: &OsStr, all_of_it: bool) -> Result<OsString, Failure> {
+    let name = match spelling::last_name(source) {
+        b"." if all_of_it => return Ok(dir.to_owned()),
+        b"." => None,
+        _ => Path::new(source).file_name(),
+    };
     let name = name
         .ok_or_else(|| Failure::Usage(format!("'{}' has no name of its own", source.display())))?;
     Ok(Path::new(dir).join(name).into_os_string())

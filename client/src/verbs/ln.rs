@@ -8,7 +8,7 @@ use std::{
 
 use onewriter_proto::v1::{FileKind, HardLink, Symlink, mutation::Kind};
 
-use super::{MANY, destination, stat};
+use super::{MANY, destination, spelling, stat};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -47,6 +47,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
                 parents: false,
             })
         } else {
+            spelling::check_file(&server, target)?;
             Kind::HardLink(HardLink { source: server.path(target)?, path, replace, parents: false })
         });
     }

@@ -2,7 +2,7 @@
 
 use onewriter_proto::v1::{Publication, Rename, Unchanged, mutation::Kind};
 
-use super::{MANY, destination, publish};
+use super::{MANY, destination, publish, spelling};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -31,6 +31,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let server = context.server()?;
     let mut kinds = Vec::new();
     for (source, path) in destination::pairs(given, context, &server)? {
+        spelling::check_entry(&server, source, "moved")?;
         let to = server.path(&path)?;
         kinds.push(match inside(&server, source) {
             Some(from) => Kind::Rename(Rename {

@@ -2,19 +2,13 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::File,
-    io::IsTerminal as _,
-    os::{
-        fd::AsFd as _,
-        unix::ffi::{OsStrExt as _, OsStringExt as _},
-    },
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
 };
 
-use onewriter_proto::v1::{Publication, PublishLocal, PublishStaged, Unchanged, mutation::Kind};
-use onewriter_tree::{Error, Reason, Tree};
-use rustix::{fs::FileType, io::Errno};
+use onewriter_proto::v1::{Publication, PublishLocal, Unchanged, mutation::Kind};
+use onewriter_tree::Reason;
 
-use super::{MANY, publish_group, run};
+use super::{MANY, publish_group, publish_input, run, spelling};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -28,7 +22,7 @@ pub(super) const VERB: Verb = Verb {
     name: "publish",
     about: "Put a complete file at a path in one step",
     details: "\
-publish SRC DST publishes a file, publish DST what comes on standard input, and
+publish SRC DST publishes a file, publish DST (or /dev/stdin DST) what comes on standard input, and
 publish SRC... --to DIR files that belong together, as a parser's .c and .h: under their own names,
 all at once or none.
 
@@ -117,22 +111,15 @@ pub(super) fn one(
         must_create: given.has("new"),
         ..Publication::default()
     };
+    let (consume, verbose) = (given.has("move"), given.has("verbose"));
     match source {
-        Some(source) => file(context, server, to, source, given.has("move"), given.has("verbose")),
-        None if given.has("move") => Err(Failure::Usage("--move needs a SRC".into())),
-        None if stdin_is_null() => Err(Failure::Usage(
-            "standard input is /dev/null: name a SRC, or pipe something in, be it empty".into(),
-        )),
-        None => standard_input(context, server, to, given.has("verbose")),
+        Some(source) if !consume && publish_input::is_own(source) => {
+            publish_input::file(context, server, to, source, verbose)
+        }
+        Some(source) => file(context, server, to, source, consume, verbose),
+        None if consume => Err(Failure::Usage("--move needs a SRC".into())),
+        None => publish_input::standard(context, server, to, verbose),
     }
-}
-
-/// Whether nobody gave a standard input: nobody means to publish nothing then.
-fn stdin_is_null() -> bool {
-    let null = rustix::fs::makedev(1, 3);
-    rustix::fs::fstat(rustix::stdio::stdin()).is_ok_and(|stat| {
-        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == null
-    })
 }
 
 fn file(
@@ -147,10 +134,8 @@ fn file(
     match context.mutate(server, vec![Kind::PublishLocal(publish)], verbose) {
         // A daemon of somebody else: it may not open our files, so it gets the content.
         Err(Failure::Refused { reason: Some(Reason::NotLocal), .. }) => {
-            let done = upload::file(context, server, &to, source)?;
-            if consume {
-                upload::remove_source(source)?;
-            }
+            let upload = if consume { upload::used_up } else { upload::file };
+            let done = upload(context, server, &to, source)?;
             context.tell(&done, verbose)
         }
         done => done,
@@ -164,6 +149,12 @@ pub(super) fn local(
     source: &OsStr,
     consume: bool,
 ) -> Result<PublishLocal, Failure> {
+    spelling::check_file(server, source)?;
+    if let Server::Root(place) = server
+        && consume
+    {
+        place.check_movable(source)?;
+    }
     Ok(PublishLocal { to: Some(to), source: absolute(server, source)?, consume })
 }
 
@@ -171,6 +162,10 @@ pub(super) fn local(
 fn absolute(server: &Server, path: &OsStr) -> Result<Vec<u8>, Failure> {
     if path.is_empty() {
         return Err(Failure::Usage("the source's name is empty".into()));
+    }
+    if publish_input::is_own(path) {
+        let why = "is another file in each process: it is neither moved nor copied with -r";
+        return Err(Failure::Usage(format!("'{}' {why}", path.display())));
     }
     if let Server::Root(place) = server
         && let Ok(below) = place.relative(path)
@@ -181,94 +176,11 @@ fn absolute(server: &Server, path: &OsStr) -> Result<Vec<u8>, Failure> {
     Ok(absolute.into_os_string().into_vec())
 }
 
-fn unreadable(source: &OsStr, error: &std::io::Error) -> Failure {
+pub(super) fn unreadable(source: &OsStr, error: &std::io::Error) -> Failure {
     Failure::Io(format!("'{}' cannot be read: {error}", source.display()))
 }
 
-fn standard_input(
-    context: &mut Context,
-    server: &Server,
-    to: Publication,
-    verbose: bool,
-) -> Result<(), Failure> {
-    let input = std::io::stdin();
-    if input.is_terminal() {
-        return Err(Failure::Usage(
-            "the content is expected on standard input, which is a terminal".into(),
-        ));
-    }
-    let input = input.as_fd().try_clone_to_owned().map(File::from);
-    let input = input.map_err(|e| unreadable(OsStr::new("standard input"), &e))?;
-    match server {
-        Server::Root(_) => {}
-        Server::Unix(_) => {
-            let done = upload::pipe(context, server, &to, input)?;
-            return context.tell(&done, verbose);
-        }
-        Server::Remote(_) => {
-            let done = upload::spooled(context, server, &to, input)?;
-            return context.tell(&done, verbose);
-        }
-    }
-    let tree = context.open_tree(server, &to.path)?;
-    let staged = Waiting::write(&tree, input)?;
-    let publish = PublishStaged { to: Some(to.clone()), name: staged.name.clone().into_bytes() };
-    match context.mutate(server, vec![Kind::PublishStaged(publish)], verbose) {
-        // A daemon of somebody else, as for root: it takes content, not files.
-        Err(Failure::Refused { reason: Some(Reason::NotLocal), .. }) => {
-            let content = staged.file.try_clone();
-            let content = content.map_err(|e| unreadable(OsStr::new("standard input"), &e))?;
-            let done = upload::content(context, server, &to, content, None)?;
-            context.tell(&done, verbose)
-        }
-        done => {
-            done?;
-            staged.published();
-            Ok(())
-        }
-    }
-}
-
-/// Content that this client wrote into staging. It is locked, so that a daemon that starts at this
-/// moment does not take it for a leftover; dropped before it was published, it is removed.
-struct Waiting<'t> {
-    tree: &'t Tree,
-    name: String,
-    published: bool,
-    file: File,
-}
-
-/// Where it is, for people to read.
-const STAGING: &[u8] = b".onewriter/staging";
-
-impl<'t> Waiting<'t> {
-    fn write(tree: &'t Tree, mut input: File) -> Result<Self, Failure> {
-        let refuse = |errno| Error::io(STAGING, "cannot put the content into staging", errno);
-        let fail = |e: std::io::Error| match Errno::from_io_error(&e) {
-            Some(errno) => Failure::from(refuse(errno)),
-            None => Failure::Io(format!("the content cannot be put into staging: {e}")),
-        };
-        let staged = tree.staging().create_for_others().map_err(refuse)?;
-        let mut file = staged.file().try_clone().map_err(fail)?;
-        std::io::copy(&mut input, &mut file).map_err(fail)?;
-        let name = staged.leave().unwrap_or_default();
-        Ok(Self { tree, name, published: false, file })
-    }
-
-    fn published(mut self) {
-        self.published = true;
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if !self.published {
-            let _ = self.tree.staging().delete(self.name.as_bytes());
-        }
-    }
-}
-
-/// Sources and destinations, published in one call.
+/// Sources and destinations, published in one call, but for those that only this process can read.
 pub(super) fn all(
     context: &mut Context,
     server: &Server,
@@ -276,10 +188,17 @@ pub(super) fn all(
     verbose: bool,
     to: impl Fn(Vec<u8>, &OsStr) -> Result<Publication, Failure>,
 ) -> Result<(), Failure> {
-    let kind = |(source, path): (&OsStr, OsString)| {
+    let (mut kinds, mut own) = (Vec::new(), Vec::new());
+    for (source, path) in pairs {
         let publication = to(server.path(&path)?, source)?;
-        local(server, publication, source, false).map(Kind::PublishLocal)
-    };
-    let kinds = pairs.into_iter().map(kind).collect::<Result<Vec<_>, _>>()?;
-    context.mutate(server, kinds, verbose)
+        match publish_input::is_own(source) {
+            true => own.push((publication, source)),
+            false => kinds.push(Kind::PublishLocal(local(server, publication, source, false)?)),
+        }
+    }
+    if own.is_empty() || !kinds.is_empty() {
+        context.mutate(server, kinds, verbose)?;
+    }
+    own.into_iter()
+        .try_for_each(|(to, source)| publish_input::file(context, server, to, source, verbose))
 }

@@ -42,9 +42,10 @@ pub(super) fn run(
     let pairs = publish_group::pairs(&given.operands, &dir)?;
     let wish = publish_group::wish(given, context, &pairs)?;
     let (umask, must_create) = (context.umask(), given.has("new"));
+    let going = publish_group::going(given, context, server, &pairs)?;
     let mut files = Files { server, dir, pairs, mode, umask, must_create };
     let (_, committed) = worker::transact(context, server, &wish, "", &mut files)?;
-    publish_group::done(given, context, &files.pairs, committed)
+    publish_group::done(given, context, &going, committed)
 }
 
 /// Files that appear together.

@@ -4,7 +4,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{File, OpenOptions, Permissions},
+    fs::{OpenOptions, Permissions},
     os::unix::{
         ffi::OsStrExt as _,
         fs::{OpenOptionsExt as _, PermissionsExt as _},
@@ -64,21 +64,34 @@ pub(super) fn run(given: &Given, context: &mut Context, dir: &OsStr) -> Result<(
     let wish = wish(given, context, &pairs)?;
     let staging = place.root().join(STATE_DIR).join("staging");
     let (root, must_create) = (place.root(), given.has("new"));
+    let going = going(given, context, &server, &pairs)?;
     let mut group = Group { pairs, mode, umask, must_create, tree, root, staging };
     let (_, committed) = transact(context, &server, &wish, &mut group)?;
-    done(given, context, &group.pairs, committed)
+    done(given, context, &going, committed)
+}
+
+/// The sources that are to be removed when all are published.
+pub(super) fn going<'g>(
+    given: &Given,
+    context: &mut Context,
+    server: &Server,
+    pairs: &[Pair<'g>],
+) -> Result<Vec<&'g OsStr>, Failure> {
+    if !given.has("move") {
+        return Ok(Vec::new());
+    }
+    let pairs: Vec<_> = pairs.iter().map(|pair| (pair.source, pair.to.as_bytes())).collect();
+    upload::not_there_already(context, server, &pairs)
 }
 
 /// What comes after the commit.
 pub(super) fn done(
     given: &Given,
     context: &mut Context,
-    pairs: &[Pair<'_>],
+    going: &[&OsStr],
     committed: Option<Committed>,
 ) -> Result<(), Failure> {
-    if given.has("move") {
-        pairs.iter().try_for_each(|pair| upload::remove_source(pair.source))?;
-    }
+    going.iter().try_for_each(|source| upload::remove_source(source))?;
     let changes = committed.map(|committed| committed.changes).unwrap_or_default();
     context.tell(&MutationResponse { changes }, given.has("verbose"))
 }
@@ -174,10 +187,12 @@ impl Filling for Group<'_> {
 
 impl Group<'_> {
     fn copy(&self, pair: &Pair<'_>, upper: &Path) -> Result<(), Failure> {
-        let unreadable =
-            |e| Failure::Io(format!("'{}' cannot be read: {e}", pair.source.display()));
+        let unreadable = |e: std::io::Error| {
+            Failure::Io(format!("'{}' cannot be read: {e}", pair.source.display()))
+        };
         let unwritable = |e| Failure::Io(format!("'{}' cannot be put into staging: {e}", pair.to));
-        let mut source = File::open(pair.source).map_err(unreadable)?;
+        let mut source =
+            upload::open_source(pair.source).map_err(|errno| unreadable(errno.into()))?;
         let found = source.metadata().map_err(unreadable)?;
         if !found.is_file() {
             return Err(pair.no_file());

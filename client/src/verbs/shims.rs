@@ -1,8 +1,14 @@
 //! `onewriter shims`: links to the client, under the names of the tools that it stands in for.
 
-use std::os::unix::ffi::OsStringExt as _;
+use std::{
+    ffi::OsStr,
+    io::ErrorKind,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::Path,
+};
 
 use onewriter_proto::v1::{Symlink, mutation::Kind};
+use onewriter_tree::{Error, Reason};
 
 use super::VERBOSE;
 use crate::{
@@ -21,7 +27,9 @@ pub(super) const VERB: Verb = Verb {
 With DIR first on PATH, or MKDIR_P='DIR/mkdir -p', INSTALL=DIR/install and the like for a configure
 script, these tools keep their command lines and messages: mkdir, install, cp, mv, ln, rm, rmdir,
 touch, mkinstalldirs. Inside of a build root, and with options that it knows exactly, the client has
-the daemon do it; all else is done by the tool that PATH finds behind the links.",
+the daemon do it; all else is done by the tool that PATH finds behind the links.
+
+Where something else has one of these names in DIR already, nothing is done.",
     operands: "DIR",
     count: (1, 1),
     options: &[VERBOSE],
@@ -38,8 +46,9 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let inside = context.server().ok().filter(|server| server.path(dir.as_os_str()).is_ok());
     let server = inside.map_or_else(everything, Ok)?;
     let link = |tool: &str| {
+        let replace = is_ours(&dir.join(tool), &target)?;
         let path = server.path(dir.join(tool).as_os_str())?;
-        Ok(Kind::Symlink(Symlink { path, target: target.clone(), replace: true, parents: true }))
+        Ok(Kind::Symlink(Symlink { path, target: target.clone(), replace, parents: true }))
     };
     let kinds = TOOLS.into_iter().map(link).collect::<Result<Vec<_>, Failure>>()?;
     let done = match &server {
@@ -47,4 +56,17 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
         _ => context.apply(&server, kinds)?,
     };
     context.tell(&done, given.has("verbose"))
+}
+
+/// Whether a link to this program, or to one that had its name, is at `path`; `false` if nothing is.
+fn is_ours(path: &Path, program: &[u8]) -> Result<bool, Failure> {
+    let named = Path::new(OsStr::from_bytes(program)).file_name();
+    match std::fs::read_link(path) {
+        Ok(target) if target.file_name() == named => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Ok(_) | Err(_) => {
+            let why = "is not one of these links: remove it, or name another DIR";
+            Err(Error::new(Reason::Exists, path.as_os_str().as_bytes(), why).into())
+        }
+    }
 }

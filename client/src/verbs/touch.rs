@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path};
 
 use onewriter_proto::v1::{Time, Touch, mutation::Kind};
 
-use super::{MANY, VERBOSE, cp};
+use super::{MANY, VERBOSE, cp, spelling};
 use crate::{
     command::{COMMON, Given, Opt, Verb},
     context::Context,
@@ -44,6 +44,7 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
         (None, Some(text)) => Some(seconds(text)?),
         (None, None) => None,
     };
+    given.operands.iter().try_for_each(|path| spelling::check_directory(&server, path))?;
     let (access, modification) = (given.has("access"), given.has("modification"));
     let touch = Touch {
         paths: server.paths(&given.operands)?,

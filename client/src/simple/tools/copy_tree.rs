@@ -84,22 +84,23 @@ fn directory(
             Kind::Missing | Kind::Other => return None,
         }
     }
-    let mtime = from.times.map(|(_, mtime)| mtime);
+    plan.world.read(&source.path);
     if how.preserve {
         // Only what was there before the line has a time to be kept.
         let ours = (from.uid, from.gid) == plan.world.me && !plan.world.is_adorned(from);
-        mtime.filter(|_| ours)?;
+        from.times.filter(|_| ours)?;
     } else if !is_new || mode | FILLABLE == mode {
         return Some(());
     }
+    let times = from.times.filter(|_| how.preserve);
     let set = SetAttributes {
         paths: vec![to.path.clone()],
         mode: Some(ModeChange { keep: 0, set: mode }),
-        mtime: mtime.filter(|_| how.preserve),
+        atime: times.map(|(atime, _)| atime),
+        mtime: times.map(|(_, mtime)| mtime),
         ..SetAttributes::default()
     };
     plan.act(Mutation::SetAttributes(set), blame);
-    let times = from.times.filter(|_| how.preserve);
     let node = plan.world.at(&to.path)?;
     plan.world.put(&to.path, Node { mode, times, ..node });
     Some(())

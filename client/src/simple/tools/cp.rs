@@ -117,22 +117,24 @@ pub(super) fn file(
             return None;
         }
     }
-    let mtime = source.node.times.map(|(_, mtime)| mtime).filter(|_| how.preserve);
+    let times = source.node.times.filter(|_| how.preserve);
     let publication = Publication {
         path: to.path.clone(),
         mode: how.preserve.then_some(source.node.mode),
-        mtime,
+        mtime: times.map(|(_, mtime)| mtime),
         unchanged: Unchanged::Touch.into(),
         ..Publication::default()
     };
     plan.publish(source, publication, call.blame(CANNOT, word));
+    if let Some((atime, _)) = times {
+        plan.keep_atime(&to.path, atime, call.blame("preserving times for", word));
+    }
     let mode = match (how.preserve, is_new) {
         (true, _) => source.node.mode,
         (false, true) => source.node.mode & 0o777 & !plan.umask,
         (false, false) => to.node.mode,
     };
     let node = if is_new { Node::new(Kind::File, mode, plan.world.me) } else { to.node };
-    let times = source.node.times.filter(|_| how.preserve);
     let content = source.node.content.clone();
     plan.world.put(&to.path, Node { mode, times, content, ..node });
     Some(0)

@@ -4,7 +4,7 @@
 use crate::simple::{
     options::Given,
     plan::Plan,
-    world::{Last, Spot, Way, name},
+    world::{Last, Spot, Way, name, without_slashes},
 };
 
 /// A source with its destination, as the tool would print them.
@@ -86,10 +86,4 @@ pub(super) fn under(sources: &[&[u8]], directory: &[u8]) -> Option<Vec<Pair>> {
         pairs.push(Pair { source: source.to_vec(), to });
     }
     Some(pairs)
-}
-
-/// A path without the slashes at its end.
-fn without_slashes(path: &[u8]) -> &[u8] {
-    let kept = path.iter().rposition(|&b| b != b'/').map_or(0, |at| at + 1);
-    &path[..kept]
 }

@@ -151,6 +151,9 @@ fn file(call: &Call<'_>, plan: &mut Plan, pair: &Pair, mode: u32, preserve: bool
         ..Publication::default()
     };
     plan.publish(&source, publication, call.blame(CANNOT, &pair.to));
+    if let Some((atime, _)) = times {
+        plan.keep_atime(&to.path, atime, call.blame("cannot set timestamps for", &pair.to));
+    }
     let content = source.node.content.clone();
     let node = Node::new(Kind::File, mode, plan.world.me);
     plan.world.put(&to.path, Node { times, content, ..node });

@@ -7,7 +7,7 @@ use crate::{
         node::SPECIAL,
         options::{Given, flag, value},
         plan::Plan,
-        world::{Last, Way},
+        world::{Last, Way, name, without_slashes},
     },
 };
 
@@ -65,6 +65,10 @@ fn with_parents(call: &Call<'_>, plan: &mut Plan, word: &[u8], mode: Option<u32>
             return Some(0);
         }
         _ => {}
+    }
+    // To some versions the mode is that of the directory, to some that of a `.` in it.
+    if mode.is_some() && name(without_slashes(word)) == b"." {
+        return None;
     }
     let missing = plan.missing_way(word)?;
     let (last, above) = missing.split_last()?;

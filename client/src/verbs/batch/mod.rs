@@ -6,7 +6,7 @@
 mod list;
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{Read, Seek as _, SeekFrom, Write as _},
     os::fd::OwnedFd,
@@ -15,7 +15,7 @@ use std::{
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use self::list::{Line, Mistake};
-use super::{cp, install, ln, mkdir, mv, publish, rm, run, this_program, touch};
+use super::{cp, install, ln, mkdir, mv, publish, publish_input, rm, run, this_program, touch};
 use crate::{
     command::{COMMON, Given, Verb},
     context::{Context, is_inside_transaction},
@@ -39,7 +39,8 @@ They are mkdir, publish, cp, install, mv, ln, rm and touch. Empty lines and thos
 say nothing. No shell reads the list: variables and patterns mean themselves, and have to be quoted.
 
 All are applied in their order to a view of the tree of their own, which replaces the tree when all
-have succeeded. The first that fails is named, and nothing has happened.",
+have succeeded. The first that fails is named, and nothing has happened. What is copied may lie outside
+of the build root; nothing else may, not what is to be moved either.",
     operands: "[LIST]",
     count: (0, 1),
     options: &[run::ON_CONFLICT, run::RETRIES, run::KEEP_FAILED, run::VERBOSELY],
@@ -64,7 +65,7 @@ fn batch(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let lines = list::read(&text).map_err(|Mistake { number, what }| at_line(number, &what))?;
     let mutations = lines.iter().map(understood).collect::<Result<Vec<_>, _>>()?;
     if is_inside_transaction() {
-        return apply(&mutations, context.umask());
+        return apply(&mutations, given.value("root"), context.umask());
     }
     // What was read from a pipe cannot be read again where it has to be applied again.
     let mut list = kept(&text).map_err(|e| Failure::Io(format!("cannot keep the list: {e}")))?;
@@ -72,14 +73,16 @@ fn batch(given: &Given, context: &mut Context) -> Result<(), Failure> {
     let again = again.map_err(|e| Failure::Io(format!("cannot keep the list: {e}")))?;
     rustix::stdio::dup2_stdin(OwnedFd::from(again))
         .map_err(|e| Failure::Io(format!("cannot pass the list on: {e}")))?;
-    run::run_command("batch", ourselves()?, given, context, || {
+    run::run_command("batch", ourselves(context)?, given, context, || {
         let rewound = list.seek(SeekFrom::Start(0));
         rewound.map(drop).map_err(|e| Failure::Io(format!("cannot pass the list on: {e}")))
     })
 }
 
-fn ourselves() -> Result<Vec<OsString>, Failure> {
-    Ok(vec![this_program()?.into(), "batch".into()])
+/// In the transaction nothing tells which root it is, which the list must not leave.
+fn ourselves(context: &Context) -> Result<Vec<OsString>, Failure> {
+    let root = context.place()?.root().to_owned();
+    Ok(vec![this_program()?.into(), "batch".into(), "--root".into(), root.into()])
 }
 
 fn read(given: &Given) -> Result<Vec<u8>, Failure> {
@@ -122,6 +125,9 @@ fn understood(line: &Line) -> Result<Mutation, Failure> {
     if verb.name == publish::VERB.name && given.operands.len() < 2 {
         return Err(at_line(number, "publish needs a SRC here: standard input is the list"));
     }
+    if given.operands.iter().any(|source| publish_input::is_standard(source)) {
+        return Err(at_line(number, "standard input is the list: name a file"));
+    }
     Ok(Mutation { number, verb, given })
 }
 
@@ -140,12 +146,13 @@ fn at_line(number: usize, what: &str) -> Failure {
     Failure::Usage(format!("line {number} of the list: {what}"))
 }
 
-/// Applies them to the tree that is seen here, until one fails. `umask`: the user's, since this
-/// process's own is gone after the first.
-fn apply(mutations: &[Mutation], umask: u32) -> Result<(), Failure> {
+/// Applies them to the tree that is seen here, and to nothing outside of `root`, until one fails.
+/// `umask`: the user's, since this process's own is gone after the first.
+fn apply(mutations: &[Mutation], root: Option<&OsStr>, umask: u32) -> Result<(), Failure> {
     for Mutation { number, verb, given } in mutations {
         let mut context = Context::new(given);
         context.assume_umask(umask);
+        root.into_iter().for_each(|root| context.confine(root));
         let done = context.check(given).and_then(|()| (verb.run)(given, &mut context));
         done.and_then(|()| context.output.flush()).map_err(|failure| {
             failure.with_message(|message| format!("line {number}: {}: {message}", verb.name))

@@ -50,8 +50,17 @@ several. ONEWRITER_OUTPUT is the first, ONEWRITER_OUTPUTS has all, a line each."
     operands: "CMD [ARG]...",
     count: (1, MANY),
     options: &[
-        Opt::value('o', "output", "FILE", "It makes or changes FILE; may be given several times"),
-        Opt::flag('\0', "strict", "Fail where it changed other files than those of -o"),
+        Opt::value(
+            'o',
+            "output",
+            "FILE",
+            "It makes or changes FILE, or else this is told; may be given several times",
+        ),
+        Opt::flag(
+            '\0',
+            "strict",
+            "Fail where it changed other files than those of -o, or one of those is not there",
+        ),
         publish::UNCHANGED,
         ON_CONFLICT,
         RETRIES,
