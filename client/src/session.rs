@@ -60,6 +60,16 @@ impl<'a> Session<'a> {
         request: &Q,
         repeat: Repeat,
     ) -> Result<R, Failure> {
+        self.unary_if(method, request, &|| repeat)
+    }
+
+    /// As [`Session::unary`], where it costs something to know whether it may be repeated.
+    pub(crate) fn unary_if<Q: Message, R: Message + Default>(
+        &mut self,
+        method: &str,
+        request: &Q,
+        repeat: &dyn Fn() -> Repeat,
+    ) -> Result<R, Failure> {
         let limit = Some(self.timeout);
         self.attempt(repeat, limit, |connection, options| {
             connection.unary(method, request, options)
@@ -91,7 +101,7 @@ impl<'a> Session<'a> {
         method: &str,
         mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
-        self.attempt(repeat, Some(self.timeout), |connection, options| {
+        self.attempt(&|| repeat, Some(self.timeout), |connection, options| {
             connection.transport().widen();
             talk(&mut connection.open(method, options)?)
         })
@@ -104,7 +114,7 @@ impl<'a> Session<'a> {
         method: &str,
         mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
-        self.attempt(Repeat::Safe, None, |connection, options| {
+        self.attempt(&|| Repeat::Safe, None, |connection, options| {
             talk(&mut connection.open(method, options)?)
         })
     }
@@ -116,7 +126,7 @@ impl<'a> Session<'a> {
         mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         let is_afar = matches!(self.server, Server::Remote(_));
-        self.attempt(Repeat::Never, None, |connection, options| {
+        self.attempt(&|| Repeat::Never, None, |connection, options| {
             if is_afar {
                 connection.transport().widen();
             }
@@ -148,7 +158,7 @@ impl<'a> Session<'a> {
     /// `limit`: how long the call may take, with all its attempts.
     fn attempt<T>(
         &mut self,
-        repeat: Repeat,
+        repeat: &dyn Fn() -> Repeat,
         limit: Option<Duration>,
         mut call: impl FnMut(&mut Connection<Line>, &CallOptions<'_>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
@@ -201,7 +211,7 @@ impl<'a> Session<'a> {
                 }
                 CallError::Refused | CallError::Closed { answered: false } => true,
                 CallError::Closed { answered: true } | CallError::Io { .. } => {
-                    repeat == Repeat::Safe
+                    repeat() == Repeat::Safe
                 }
                 _ => false,
             };
@@ -293,7 +303,7 @@ fn out_of_reach() -> Failure {
 fn reconnect(
     remote: &Remote,
     error: CallError,
-    repeat: Repeat,
+    repeat: &dyn Fn() -> Repeat,
     deadline: Instant,
     attempts: usize,
 ) -> Result<Connection<Line>, Failure> {
@@ -315,7 +325,7 @@ fn reconnect(
         }
         CallError::Refused => (false, false),
         // What the daemon may have done, nobody knows on this side of a link that was cut.
-        CallError::Closed { .. } | CallError::Io { .. } => (true, repeat == Repeat::Never),
+        CallError::Closed { .. } | CallError::Io { .. } => (true, repeat() == Repeat::Never),
         CallError::TimedOut => return Err(Server::no_answer(remote)),
         _ => return Err(error.into()),
     };

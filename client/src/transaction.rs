@@ -330,7 +330,7 @@ impl Failure {
 
 /// Nobody can say whether it was committed.
 pub(crate) fn unknown(why: &str) -> Failure {
-    Failure::Broken(format!(
+    Failure::Unknown(format!(
         "the daemon broke off during the commit, and it is not known whether the changes were committed: {why}"
     ))
 }
