@@ -277,3 +277,23 @@ fn a_line_whose_commands_do_not_disturb_each_other_is_done_again() {
     done.ok();
     assert_eq!((root.read("d/a"), root.read("d/b")), ("old".into(), "old".into()));
 }
+
+#[test]
+fn a_rename_that_may_have_happened_is_not_tried_again() {
+    let root = Root::new();
+    root.write("a", "content");
+    let done = done_with_a_lost_answer(&root, "mv a b", b"", || root.at("b").exists());
+    assert_eq!(done.code(), Some(6), "{done}");
+    assert!(done.stderr.contains("not known") && done.stderr.contains("hint: look"), "{done}");
+    assert!(!done.stderr.contains("does not exist"), "{done}");
+    assert_eq!(root.read("b"), "content");
+}
+
+#[test]
+fn what_may_be_done_twice_is_tried_again_without_an_answer() {
+    let root = Root::new();
+    fs::write(root.outside("source"), "content").unwrap();
+    let publish = publish(&root);
+    done_with_a_lost_answer(&root, publish, b"", || root.at("target").exists()).ok();
+    assert_eq!(root.read("target"), "content");
+}
