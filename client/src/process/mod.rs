@@ -12,6 +12,7 @@
 //! no other children meanwhile.
 
 mod ending;
+mod input;
 mod interruption;
 mod mounts;
 mod program;
@@ -26,13 +27,13 @@ use rustix::{
     process::{Pid, Signal, getpid, getppid, set_child_subreaper, set_parent_process_death_signal},
 };
 
-pub(crate) use self::sys::is_pipe;
 pub use self::{
     ending::{Ended, Ending},
     interruption::{Interruptions, Wanted},
     sandbox::Sandbox,
     signals::{Next, Running, Tick},
 };
+pub(crate) use self::{input::Input, sys::is_pipe};
 use self::{program::Program, sys::SignalSet};
 
 /// While it lives, nobody is killed by SIGPIPE: for system calls that cannot be told not to raise it.
