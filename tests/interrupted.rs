@@ -3,14 +3,14 @@
 
 use std::{
     fs,
-    io::Read as _,
+    io::{Read as _, Write as _},
     os::unix::net::{UnixListener, UnixStream},
     path::Path,
     thread,
     time::Duration,
 };
 
-use crate::support::{LIMIT, Process, Root, accept_from, until};
+use crate::support::{Args, Done, LIMIT, Process, Root, accept_from, until};
 
 const OLD: u8 = b'o';
 const NEW: u8 = b'n';
@@ -180,7 +180,7 @@ fn a_stream_that_broke_off_is_not_continued_on_another_connection() {
     thread::scope(|scope| {
         scope.spawn(|| {
             while let Some(next) = accept_from(&listener, shell) {
-                relay(next, &root);
+                relay(next, &root.at(".onewriter/daemon.sock"));
             }
         });
         drop(first);
@@ -191,8 +191,8 @@ fn a_stream_that_broke_off_is_not_continued_on_another_connection() {
 }
 
 /// Lets a connection talk to the daemon, until either has enough.
-fn relay(client: UnixStream, root: &Root) {
-    let daemon = UnixStream::connect(root.at(".onewriter/daemon.sock")).unwrap();
+fn relay(client: UnixStream, socket: &Path) {
+    let daemon = UnixStream::connect(socket).unwrap();
     fn pass(mut from: &UnixStream, mut to: &UnixStream) {
         let _ = std::io::copy(&mut from, &mut to);
         let _ = to.shutdown(std::net::Shutdown::Both);
@@ -202,4 +202,98 @@ fn relay(client: UnixStream, root: &Root) {
         scope.spawn(|| pass(&client, &daemon));
         scope.spawn(|| pass(&daemon, &client));
     });
+}
+
+/// Stands where the daemon's socket was: clients talk to the daemon through it.
+fn go_between(root: &Root) -> UnixListener {
+    root.started();
+    let socket = root.at(".onewriter/daemon.sock");
+    fs::rename(&socket, root.at(".onewriter/real.sock")).unwrap();
+    UnixListener::bind(socket).unwrap()
+}
+
+/// Has the daemon do what a client asks for, which `is_done` sees, and keeps the answer from it: as if
+/// the daemon had been killed between the two. `said`: what the client hears before that.
+fn lose_the_answer(
+    listener: &UnixListener,
+    client: Process,
+    root: &Root,
+    said: &[u8],
+    is_done: impl FnMut() -> bool,
+) {
+    let mut client = accept_from(listener, client).expect("a client");
+    let mut daemon = UnixStream::connect(root.at(".onewriter/real.sock")).unwrap();
+    let mut request = vec![0; 4096];
+    let count = client.read(&mut request).unwrap();
+    daemon.write_all(&request[..count]).unwrap();
+    until("the daemon has done it", is_done);
+    client.write_all(said).unwrap();
+}
+
+/// The first thing that a server says.
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+/// Runs a command whose answer is lost; the next daemon, which it may ask again, is well.
+fn done_with_a_lost_answer(
+    root: &Root,
+    args: impl Args,
+    said: &[u8],
+    is_done: impl FnMut() -> bool,
+) -> Done {
+    let listener = go_between(root);
+    let client = root.client().start(args);
+    let process = Process(client.id());
+    lose_the_answer(&listener, process, root, said, is_done);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while let Some(next) = accept_from(&listener, process) {
+                relay(next, &root.at(".onewriter/real.sock"));
+            }
+        });
+    });
+    client.done()
+}
+
+#[test]
+fn a_line_that_would_read_what_it_has_written_is_not_done_again() {
+    let root = Root::new();
+    root.write("a", "old");
+    root.write("new", "new");
+    let line = ["simple", "cp a a.bak; cp new a"];
+    let is_done = || root.read("a") == "new";
+    let done = done_with_a_lost_answer(&root, line, SETTINGS, is_done);
+    assert_eq!(done.code(), Some(6), "{done}");
+    assert!(done.stderr.contains("not known") && done.stderr.contains("hint: look"), "{done}");
+    assert_eq!((root.read("a.bak"), root.read("a")), ("old".into(), "new".into()));
+}
+
+#[test]
+fn a_line_whose_commands_do_not_disturb_each_other_is_done_again() {
+    let root = Root::new();
+    root.write("a", "old");
+    let line = ["simple", "mkdir -p d && cp a d/a && cp a d/b"];
+    let is_done = || root.at("d/b").exists();
+    let done = done_with_a_lost_answer(&root, line, SETTINGS, is_done);
+    done.ok();
+    assert_eq!((root.read("d/a"), root.read("d/b")), ("old".into(), "old".into()));
+}
+
+#[test]
+fn a_rename_that_may_have_happened_is_not_tried_again() {
+    let root = Root::new();
+    root.write("a", "content");
+    let done = done_with_a_lost_answer(&root, "mv a b", b"", || root.at("b").exists());
+    assert_eq!(done.code(), Some(6), "{done}");
+    assert!(done.stderr.contains("not known") && done.stderr.contains("hint: look"), "{done}");
+    assert!(!done.stderr.contains("does not exist"), "{done}");
+    assert_eq!(root.read("b"), "content");
+}
+
+#[test]
+fn what_may_be_done_twice_is_tried_again_without_an_answer() {
+    let root = Root::new();
+    fs::write(root.outside("source"), "content").unwrap();
+    let publish = publish(&root);
+    done_with_a_lost_answer(&root, publish, b"", || root.at("target").exists()).ok();
+    assert_eq!(root.read("target"), "content");
 }

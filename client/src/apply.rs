@@ -14,12 +14,14 @@ use onewriter_tree::{
     Tree,
     mutation::{self, Effects},
 };
+use prost::Message;
 
 use crate::{
     context::Context,
     failure::Failure,
     output,
     repeat::{Repeat, repeatable},
+    replay::repeatable_in_order,
     requests::Requests,
     server::Server,
     session::Session,
@@ -187,13 +189,10 @@ impl Session<'_> {
         let repeat = if key.is_empty() { repeatable(&kind) } else { Repeat::Safe };
         let context = Some(v1::Context { idempotency_key: key, ..context });
         macro_rules! call {
-            ($rpc:literal, $request:ident { $field:ident }) => {
-                self.unary(
-                    &[MUTATIONS, $rpc].concat(),
-                    &$request { context, $field: Some($field) },
-                    repeat,
-                )
-            };
+            ($rpc:literal, $request:ident { $field:ident }) => {{
+                let request = $request { context, $field: Some($field) };
+                self.once(&[MUTATIONS, $rpc].concat(), &request, &|| repeat)
+            }};
         }
         match kind {
             Kind::MakeDirectories(make) => {
@@ -218,14 +217,25 @@ impl Session<'_> {
         context: v1::Context,
         kinds: Vec<Kind>,
     ) -> Result<MutationResponse, Failure> {
-        let repeat = if kinds.iter().all(|k| repeatable(k) == Repeat::Safe) {
-            Repeat::Safe
-        } else {
-            Repeat::Never
-        };
         let mutations = kinds.into_iter().map(|kind| Mutation { kind: Some(kind) }).collect();
         let request = BatchRequest { context: Some(context), mutations };
-        self.unary(&[MUTATIONS, "Batch"].concat(), &request, repeat)
+        let kinds = || request.mutations.iter().filter_map(|mutation| mutation.kind.as_ref());
+        self.once(&[MUTATIONS, "Batch"].concat(), &request, &|| repeatable_in_order(kinds()))
+    }
+
+    /// Makes a call that changes the tree: where it breaks off and may not be repeated, says so.
+    fn once<Q: Message>(
+        &mut self,
+        method: &str,
+        request: &Q,
+        repeat: &dyn Fn() -> Repeat,
+    ) -> Result<MutationResponse, Failure> {
+        self.unary_if(method, request, repeat).map_err(|failure| match failure {
+            Failure::Broken(why) if repeat() == Repeat::Never => Failure::Unknown(format!(
+                "the daemon broke off, and it is not known what of this was done: {why}"
+            )),
+            failure => failure,
+        })
     }
 }
 

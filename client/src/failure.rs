@@ -37,6 +37,8 @@ pub enum Failure {
     TimedOut(String),
     /// The daemon broke off, or does not understand this client.
     Broken(String),
+    /// As [`Failure::Broken`], where nobody can say whether it was done: to do it again may do harm.
+    Unknown(String),
     /// Standard input or output, or a file on this side, failed.
     Io(String),
     /// The command that was to be run cannot be executed.
@@ -83,7 +85,7 @@ impl Failure {
             Self::Refused { .. } | Self::Io(_) | Self::NoSandbox(_) => 1,
             Self::Usage(_) => 2,
             Self::NoRoot(_) => 3,
-            Self::Broken(_) => 6,
+            Self::Broken(_) | Self::Unknown(_) => 6,
             Self::NotExecuted { code, .. } => *code,
         }
     }
@@ -98,6 +100,7 @@ impl Failure {
         | Self::Barred { message, .. }
         | Self::TimedOut(message)
         | Self::Broken(message)
+        | Self::Unknown(message)
         | Self::NoSandbox(message)
         | Self::NotExecuted { message, .. }
         | Self::Io(message)) = &mut self;
@@ -114,7 +117,7 @@ impl Failure {
             Self::NoRoot(_) => "NO_ROOT",
             Self::Unreachable(_) | Self::Barred { .. } => "UNREACHABLE",
             Self::TimedOut(_) => "TIMED_OUT",
-            Self::Broken(_) => "BROKEN",
+            Self::Broken(_) | Self::Unknown(_) => "BROKEN",
             Self::Io(_) => "IO",
             Self::NotExecuted { .. } => "NOT_EXECUTED",
             Self::NoSandbox(_) => "NO_SANDBOX",
@@ -138,6 +141,9 @@ impl Failure {
             Self::Barred { hint, .. } => Some(hint),
             Self::TimedOut(_) => Some(".onewriter/daemon.log may say why; --timeout waits longer"),
             Self::Broken(_) => Some("run the command again; .onewriter/daemon.log may say more"),
+            Self::Unknown(_) => Some(
+                "look at the tree before you run it again: all of it may be done, a part, or nothing; 'onewriter log' may say more",
+            ),
             Self::NoSandbox(_) => Some(NO_SANDBOX),
             Self::Usage(_)
             | Self::Io(_)
@@ -224,6 +230,7 @@ impl fmt::Display for Failure {
             | Self::Barred { message, .. }
             | Self::TimedOut(message)
             | Self::Broken(message)
+            | Self::Unknown(message)
             | Self::NotExecuted { message, .. }
             | Self::NoSandbox(message)
             | Self::Io(message) => f.write_str(message),

@@ -11,7 +11,7 @@ use prost::Message;
 use crate::{
     failure::Failure,
     process::{Command, Ending, Next, StartError, Tick},
-    wire::{Call, CallError, Line},
+    wire::{Call, CallError, Line, Stage},
 };
 
 /// Where a command finds the tokens of the leases under which it runs, separated by commas.
@@ -99,7 +99,7 @@ pub(crate) fn still_there<R: Message + Default>(
         call.set_timeout(Some(AT_HAND));
         match call.recv::<R>() {
             Ok(Some(_)) => any = true,
-            Ok(None) => return Err(CallError::Closed { answered: true }),
+            Ok(None) => return Err(CallError::Closed { at: Stage::Answered }),
             Err(CallError::TimedOut) => return Ok(any),
             Err(error) => return Err(error),
         }

@@ -18,6 +18,7 @@ pub mod process;
 mod recipe;
 mod remote;
 mod repeat;
+mod replay;
 mod requests;
 mod reruns;
 mod server;

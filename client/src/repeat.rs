@@ -3,15 +3,28 @@
 use onewriter_proto::v1::{Publication, mutation::Kind};
 use rustix::rand::GetRandomFlags;
 
-use crate::server::Server;
+use crate::{server::Server, wire::Stage};
 
 /// Whether a request may be made again when it is not known what became of the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
     /// Doing it twice is doing it once.
     Safe,
+    /// Only if nothing of its answer has come: it changes nothing.
+    UntilAnswered,
     /// Only if it is certain that it was not begun.
     Never,
+}
+
+impl Repeat {
+    /// Whether that is so after the daemon has broken off.
+    pub(crate) fn allows_after(self, stage: Stage) -> bool {
+        match self {
+            Self::Safe => true,
+            Self::UntilAnswered => stage < Stage::Answered,
+            Self::Never => stage == Stage::Unread,
+        }
+    }
 }
 
 impl Server {

@@ -16,7 +16,7 @@ use crate::{
     repeat::Repeat,
     server::{ANOTHER_ADDRESS, Dial, Server},
     start,
-    wire::{Call, CallError, CallOptions, Connection, Line, Status},
+    wire::{Call, CallError, CallOptions, Connection, Line, Stage, Status},
 };
 
 /// [`onewriter_proto::PROTOCOL`] as metadata has it.
@@ -60,15 +60,35 @@ impl<'a> Session<'a> {
         request: &Q,
         repeat: Repeat,
     ) -> Result<R, Failure> {
+        self.unary_if(method, request, &|| repeat)
+    }
+
+    /// As [`Session::unary`], where it costs something to know whether it may be repeated.
+    pub(crate) fn unary_if<Q: Message, R: Message + Default>(
+        &mut self,
+        method: &str,
+        request: &Q,
+        repeat: &dyn Fn() -> Repeat,
+    ) -> Result<R, Failure> {
         let limit = Some(self.timeout);
         self.attempt(repeat, limit, |connection, options| {
             connection.unary(method, request, options)
         })
     }
 
-    /// A call whose messages `talk` sends and receives. It is made again only if nothing came back;
-    /// a `talk` that cannot begin anew says [`CallError::Closed`] with `answered`.
+    /// A call whose messages `talk` sends and receives, and which changes nothing. It is made again only
+    /// if nothing came back.
     pub(crate) fn stream<T>(
+        &mut self,
+        method: &str,
+        talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
+    ) -> Result<T, Failure> {
+        self.talk(Repeat::UntilAnswered, method, talk)
+    }
+
+    /// As [`Session::stream`], for a call that changes the tree. A `talk` that cannot begin anew says
+    /// [`CallError::Closed`].
+    pub(crate) fn stream_once<T>(
         &mut self,
         method: &str,
         talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
@@ -91,7 +111,7 @@ impl<'a> Session<'a> {
         method: &str,
         mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
-        self.attempt(repeat, Some(self.timeout), |connection, options| {
+        self.attempt(&|| repeat, Some(self.timeout), |connection, options| {
             connection.transport().widen();
             talk(&mut connection.open(method, options)?)
         })
@@ -104,19 +124,20 @@ impl<'a> Session<'a> {
         method: &str,
         mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
-        self.attempt(Repeat::Safe, None, |connection, options| {
+        self.attempt(&|| Repeat::Safe, None, |connection, options| {
             talk(&mut connection.open(method, options)?)
         })
     }
 
-    /// As [`Session::stream`], in the same way.
+    /// As [`Session::converse_again`], over a link that may be slow: `talk` fails only where nothing has
+    /// happened.
     pub(crate) fn converse<T>(
         &mut self,
         method: &str,
         mut talk: impl FnMut(&mut Call<'_, Line>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         let is_afar = matches!(self.server, Server::Remote(_));
-        self.attempt(Repeat::Never, None, |connection, options| {
+        self.attempt(&|| Repeat::Safe, None, |connection, options| {
             if is_afar {
                 connection.transport().widen();
             }
@@ -138,7 +159,7 @@ impl<'a> Session<'a> {
             Err(Dial::Failed(failure)) => return Err(failure),
         }
         self.may_start = false;
-        match self.unary(method, request, Repeat::Never) {
+        match self.unary(method, request, Repeat::UntilAnswered) {
             // It ended just now.
             Err(_) if matches!(self.server.dial(deadline), Err(Dial::NoDaemon(_))) => Ok(None),
             answer => answer.map(Some),
@@ -148,7 +169,7 @@ impl<'a> Session<'a> {
     /// `limit`: how long the call may take, with all its attempts.
     fn attempt<T>(
         &mut self,
-        repeat: Repeat,
+        repeat: &dyn Fn() -> Repeat,
         limit: Option<Duration>,
         mut call: impl FnMut(&mut Connection<Line>, &CallOptions<'_>) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
@@ -199,10 +220,9 @@ impl<'a> Session<'a> {
                     std::thread::sleep(SUCCESSION);
                     Instant::now() < deadline
                 }
-                CallError::Refused | CallError::Closed { answered: false } => true,
-                CallError::Closed { answered: true } | CallError::Io { .. } => {
-                    repeat == Repeat::Safe
-                }
+                CallError::Refused | CallError::Closed { at: Stage::Unread } => true,
+                CallError::Closed { at } => repeat().allows_after(*at),
+                CallError::Io { .. } => repeat() == Repeat::Safe,
                 _ => false,
             };
             if !again || attempts == ATTEMPTS {
@@ -293,7 +313,7 @@ fn out_of_reach() -> Failure {
 fn reconnect(
     remote: &Remote,
     error: CallError,
-    repeat: Repeat,
+    repeat: &dyn Fn() -> Repeat,
     deadline: Instant,
     attempts: usize,
 ) -> Result<Connection<Line>, Failure> {
@@ -315,7 +335,7 @@ fn reconnect(
         }
         CallError::Refused => (false, false),
         // What the daemon may have done, nobody knows on this side of a link that was cut.
-        CallError::Closed { .. } | CallError::Io { .. } => (true, repeat == Repeat::Never),
+        CallError::Closed { .. } | CallError::Io { .. } => (true, repeat() != Repeat::Safe),
         CallError::TimedOut => return Err(Server::no_answer(remote)),
         _ => return Err(error.into()),
     };

@@ -246,9 +246,9 @@ impl Transaction<'_> {
             error => return Err(error.into()),
         }
         let why = with_sources(&error);
-        let again = self.reruns.count().ok_or_else(|| {
+        let again = self.reruns.count().map_err(|input| {
             Failure::Broken(format!(
-                "the daemon ended while the command ran, and nothing of it was kept: {why}"
+                "the daemon ended while the command ran, and nothing of it was kept{input}: {why}"
             ))
         })?;
         self.wish.say(format_args!(
@@ -330,7 +330,7 @@ impl Failure {
 
 /// Nobody can say whether it was committed.
 pub(crate) fn unknown(why: &str) -> Failure {
-    Failure::Broken(format!(
+    Failure::Unknown(format!(
         "the daemon broke off during the commit, and it is not known whether the changes were committed: {why}"
     ))
 }

@@ -25,7 +25,7 @@ use crate::{
     failure::Failure,
     server::Server,
     verbs::stat,
-    wire::{Call, CallError, Excerpt, Line},
+    wire::{Call, CallError, Excerpt, Line, Stage},
 };
 
 const METHOD: &str = "/onewriter.v1.Mutations/PublishStream";
@@ -137,11 +137,11 @@ pub(crate) fn pipe(
     let begin = begin(context, server, to, None, None);
     let mut session = context.session(server)?;
     let (mut unread, mut taken) = (None, false);
-    let done = session.stream(METHOD, |call| {
+    let done = session.stream_once(METHOD, |call| {
         call.send(&step(Out::Begin(begin.clone())))?;
         // The rest alone must not be published.
         if std::mem::replace(&mut taken, true) {
-            return Err(CallError::Closed { answered: true });
+            return Err(CallError::Closed { at: Stage::Answered });
         }
         let mut source = Source { file: &input, at };
         let done = send(call, &mut source, &mut unread)?;

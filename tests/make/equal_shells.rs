@@ -24,6 +24,8 @@ fn a_makefile_has_the_shell_that_it_wants() {
         ("flags for one target", "SHELL = /bin/bash\nall: a b\na: .SHELLFLAGS = -xc\na: ; @echo $${BASH_VERSION:+bash}\nb: ; @echo b\n".into()),
         ("flags by the target", ".SHELLFLAGS = $(if $(filter a,$@),-ec,-c)\nall: b a\na b: ; @false; echo $@\n".into()),
         ("no flags", "SHELL = echo\n.SHELLFLAGS =\nall: ; x y  z\n".into()),
+        ("in a recipe", "all: it's\nit's: a ; @$(SHELL) $(.SHELLFLAGS) 'echo $^'; echo \"$(.SHELLFLAGS)\" > f\na: ;\n".into()),
+        ("in a recipe, of several", "SHELL = /bin/bash\n.SHELLFLAGS = -e -c\nall: ; @$(SHELL) $(.SHELLFLAGS) 'echo a; false; echo b'\n".into()),
         ("not there", "SHELL = /nowhere/sh\nall: ; echo a\n".into()),
         ("python", "SHELL = python3\nall: ; @print('a' + \"b\"); open('f', 'w').write('x')\n".into()),
         ("no IFS", "IFS = x\nall: ; @echo a\n".into()),
@@ -44,6 +46,10 @@ fn one_shell_gets_a_whole_recipe() {
     for (name, makefile) in [
         ("sh", ".ONESHELL:\nall it's:\n\t@x=1\n\t-echo $$x $@ '$(CURDIR)'\n\t+cd /\n\tpwd\n"),
         ("bash", "SHELL = /bin/bash\n.ONESHELL:\nall:\n\tx=(a b)\n\techo $${x[1]}\n"),
+        (
+            "in a recipe",
+            ".ONESHELL:\nall: it's\nit's: a\n\t@x=1\n\t$(SHELL) $(.SHELLFLAGS) 'echo $^'\na: ;\n",
+        ),
         ("flags", ".SHELLFLAGS = -e -c\n.ONESHELL:\nall:\n\tfalse\n\techo after\n"),
         (
             "python",

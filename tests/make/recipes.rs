@@ -201,3 +201,28 @@ fn the_daemon_knows_what_a_recipe_is_for() {
         .collect();
     assert_eq!(builds.len(), 1, "a make in a make is of the same build");
 }
+
+#[test]
+fn what_a_line_has_said_before_it_fails_is_heard() {
+    let root = root_with("a: ; @echo hello; touch f\n");
+    root.write("f", "");
+    root.run("init").ok();
+    let holder = root.client().start_program(
+        "/bin/sh",
+        ["-c", "mkfifo ../go; onewriter lock f -- sh -c 'echo > ../held; read x < ../go'"],
+    );
+    until("it is held", || root.outside("held").exists());
+    let done = root.run("make --timeout 0.2");
+    assert!(!done.succeeded() && done.text() == "hello", "{done}");
+    go_on(&root);
+    holder.done().ok();
+}
+
+#[test]
+fn a_line_that_cannot_speak_ends_before_what_comes_next() {
+    let root = root_with("a: ; @echo x && touch made\n");
+    for make in ["make", "onewriter make"] {
+        let done = root.sh(&format!("{make} > /dev/full"));
+        assert!(!done.succeeded() && !root.at("made").exists(), "{make}: {done}");
+    }
+}

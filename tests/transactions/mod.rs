@@ -44,14 +44,19 @@ pub(crate) fn waiting(root: &Root, options: &str, rest: &str) -> Running {
 /// Starts a script with [`WAIT`] somewhere in it, and waits until it waits.
 #[track_caller]
 pub(crate) fn waiting_in(root: &Root, options: &str, script: &str) -> Running {
-    let go = root.outside("go");
-    if !go.exists() {
-        mknodat(CWD, &go, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
-    }
+    pipe(root);
     let before = runs(root);
     let running = client(root).start(words(options, script));
     until("the command runs", || runs(root) > before);
     running
+}
+
+/// What [`WAIT`] waits at.
+fn pipe(root: &Root) {
+    let go = root.outside("go");
+    if !go.exists() {
+        mknodat(CWD, &go, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
+    }
 }
 
 /// How often such scripts have begun.

@@ -12,6 +12,7 @@
 //! no other children meanwhile.
 
 mod ending;
+mod input;
 mod interruption;
 mod mounts;
 mod program;
@@ -26,12 +27,15 @@ use rustix::{
     process::{Pid, Signal, getpid, getppid, set_child_subreaper, set_parent_process_death_signal},
 };
 
-pub(crate) use self::sys::{is_pipe, occupy_standard_numbers};
 pub use self::{
     ending::{Ended, Ending},
     interruption::{Interruptions, Wanted},
     sandbox::Sandbox,
     signals::{Next, Running, Tick},
+};
+pub(crate) use self::{
+    input::Input,
+    sys::{is_pipe, occupy_standard_numbers},
 };
 use self::{program::Program, sys::SignalSet};
 

@@ -116,16 +116,23 @@ fn between_blanks(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// it for good.
 fn name_the_real_shell(program: &OsStr, words: &mut Words) {
     let real = words.shell[..words.shell_length].join(OsStr::new(" "));
-    let (recipe, program) = (words.recipe.as_bytes(), program.as_bytes());
-    if !contains(recipe, program) {
-        return;
-    }
-    let mut made = Vec::with_capacity(recipe.len());
-    let mut rest = recipe;
+    let recipe = replaced(words.recipe.as_bytes(), program.as_bytes(), real.as_bytes());
+    // So are $(.SHELLFLAGS) what this program is told, and then the real ones.
+    let recipe = match contains(&recipe, b" --flags ") {
+        true => replaced(&recipe, &words.before_flags(), b""),
+        false => recipe,
+    };
+    words.recipe = OsString::from_vec(recipe);
+}
+
+/// A text with each `part` of it replaced.
+fn replaced(text: &[u8], part: &[u8], with: &[u8]) -> Vec<u8> {
+    let mut made = Vec::with_capacity(text.len());
+    let mut rest = text;
     while let Some((&byte, more)) = rest.split_first() {
-        match rest.strip_prefix(program) {
+        match rest.strip_prefix(part) {
             Some(behind) => {
-                made.extend_from_slice(real.as_bytes());
+                made.extend_from_slice(with);
                 rest = behind;
             }
             None => {
@@ -134,7 +141,7 @@ fn name_the_real_shell(program: &OsStr, words: &mut Words) {
             }
         }
     }
-    words.recipe = OsString::from_vec(made);
+    made
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -73,6 +73,20 @@ impl Words {
         })
     }
 
+    /// What stands before the real flags in `$(.SHELLFLAGS)`, as `tail.mk` has it.
+    pub(super) fn before_flags(&self) -> Vec<u8> {
+        let values = [&self.target, &self.directory, &self.prerequisites];
+        let mut text = b"''".to_vec();
+        for (field, value) in FIELDS.iter().zip(values) {
+            let quoted = value.as_bytes().split(|&b| b == b'\'').collect::<Vec<_>>();
+            let quoted = quoted.join(&br"'\''"[..]);
+            text.extend([b" ", field.as_bytes(), b" '", &quoted, b"'"].concat());
+        }
+        let shell = self.shell[..self.shell_length].join(OsStr::new(" "));
+        text.extend([b" --shell ", shell.as_bytes(), b" --flags "].concat());
+        text
+    }
+
     /// What is to be executed: the shell's whole command line, or a command that needs none.
     pub(super) fn command(&self) -> Vec<OsString> {
         if let Some(words) = simple::words(&self.shell, &self.recipe) {
@@ -130,6 +144,17 @@ mod tests {
         assert_eq!(found.prerequisites, "a b");
         assert_eq!(found.shell, ["/usr/bin/env", "bash", "-e", "-c"]);
         assert_eq!((found.shell_length, found.recipe), (2, "--flags".into()));
+    }
+
+    #[test]
+    fn what_stands_before_the_flags_is_known() {
+        let line = "--dir,/d,--prereqs,a b,--shell,/usr/bin/env,bash,--flags,-c,recipe";
+        let found = words(
+            &[&["sh", "", "--target", "it's"], &line.split(',').collect::<Vec<_>>()[..]].concat(),
+        );
+        let expected =
+            r"'' --target 'it'\''s' --dir '/d' --prereqs 'a b' --shell /usr/bin/env bash --flags ";
+        assert_eq!(found.unwrap().before_flags(), expected.as_bytes());
     }
 
     #[test]

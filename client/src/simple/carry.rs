@@ -33,7 +33,12 @@ pub(super) fn line(
 ) -> Option<Result<i32, Failure>> {
     let Server::Root(place) = server else { return None };
     let plan = plan(line, 0, 0, place, place.below()?)?;
-    Some(carry_out(line, plan, context, server, place))
+    let done = carry_out(line, plan, context, server, place);
+    if done.is_err() {
+        // What was said before it failed is said.
+        let _ = context.output.flush();
+    }
+    Some(done)
 }
 
 fn plan(line: &Line<'_>, first: usize, status: i32, place: &Place, here: &[u8]) -> Option<Plan> {
@@ -82,6 +87,8 @@ fn perform(plan: &Plan, context: &mut Context, server: &Server) -> Result<Option
         let Some(deeds) = plan.deeds.get(done..end).filter(|deeds| !deeds.is_empty()) else {
             return Ok(broken);
         };
+        // A command that cannot speak ends the line before what comes after it is done.
+        context.output.flush()?;
         match send(deeds, context, server) {
             Ok(()) => done = end,
             Err(Failure::Refused { reason, index, message, path }) => {

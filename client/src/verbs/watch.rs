@@ -16,7 +16,7 @@ use crate::{
     failure::Failure,
     process::Ending,
     session::{Session, is},
-    wire::{Call, CallError, GRACE, Line},
+    wire::{Call, CallError, GRACE, Line, Stage},
 };
 
 pub(super) const VERB: Verb = Verb {
@@ -129,7 +129,7 @@ impl Watch<'_> {
                 }
                 Err(CallError::TimedOut) if is_unread() => return Ok(End::Unread),
                 Err(CallError::TimedOut) => {}
-                Ok(None) => return self.broken(CallError::Closed { answered: true }),
+                Ok(None) => return self.broken(CallError::Closed { at: Stage::Answered }),
                 Err(error) => return self.broken(error),
             }
         }

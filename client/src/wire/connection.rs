@@ -172,7 +172,7 @@ impl<S: Transport> Connection<S> {
         frugal: bool,
     ) -> Result<(), CallError> {
         if self.broken || self.send_failed {
-            return Err(CallError::Closed { answered: self.answered });
+            return Err(CallError::Closed { at: self.stage(false) });
         }
         if !self.is_usable() {
             return Err(CallError::Refused);

@@ -10,7 +10,7 @@ use std::io;
 use super::connection::Connection;
 use super::frame::{self, Head, flag, kind};
 use super::stream::End;
-use super::{CallError, Status, Transport};
+use super::{CallError, Stage, Status, Transport};
 
 /// The largest payload that the server may put into a frame: a chunk of 256 KiB fits well.
 pub(super) const MAX_PAYLOAD: usize = 1 << 20;
@@ -73,16 +73,27 @@ impl<S: Transport> Connection<S> {
             }
         };
         match buffer {
-            Ok(0) => Err(CallError::Closed { answered: self.answered }),
+            Ok(0) => Err(CallError::Closed { at: self.stage(self.has_sent_any()) }),
             Ok(_) => {
                 self.answered = true;
                 Ok(())
             }
             Err(source) => Err(match source.kind() {
                 io::ErrorKind::TimedOut => CallError::TimedOut,
-                io::ErrorKind::ConnectionReset => CallError::Closed { answered: self.answered },
+                // What a peer leaves unread, or never accepted, resets the connection: otherwise it
+                // just ends.
+                io::ErrorKind::ConnectionReset => CallError::Closed { at: self.stage(false) },
                 _ => CallError::Io { doing: "read from", source },
             }),
+        }
+    }
+
+    /// `is_read`: whether the server has read all that was sent.
+    pub(super) fn stage(&self, is_read: bool) -> Stage {
+        match (self.answered, is_read) {
+            (true, _) => Stage::Answered,
+            (false, true) => Stage::Unanswered,
+            (false, false) => Stage::Unread,
         }
     }
 

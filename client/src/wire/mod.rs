@@ -71,6 +71,17 @@ impl Default for CallOptions<'_> {
 /// the client's own, so it gets the chance to arrive.
 pub const GRACE: Duration = Duration::from_millis(250);
 
+/// How far a server that closed the connection had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// It has not read the whole call, and so has not processed it: the call may be made again.
+    Unread,
+    /// It has read the call, and nothing has come from it: what it has done, nobody can say.
+    Unanswered,
+    /// Something has come from it on this connection.
+    Answered,
+}
+
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -86,9 +97,8 @@ pub enum CallError {
     /// The server closed the connection before the call ended.
     #[error("the server closed the connection before the call ended")]
     Closed {
-        /// Whether anything at all has come from the server on this connection. If not, the call
-        /// has not been processed and may be made again.
-        answered: bool,
+        /// How far it had come with the call.
+        at: Stage,
     },
 
     /// The call took too long by the client's own clock.

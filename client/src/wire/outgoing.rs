@@ -181,6 +181,11 @@ impl<S: Transport> Connection<S> {
         Ok(0)
     }
 
+    /// Whether anything of what was to be sent has gone.
+    pub(super) fn has_sent_any(&self) -> bool {
+        !self.send_failed || self.sent > 0
+    }
+
     fn forget_sent(&mut self) {
         if self.sent >= self.out.len() {
             self.out.clear();

@@ -4,7 +4,7 @@ use prost::Message;
 
 use super::server::Server;
 use super::{Piece, patient, status};
-use crate::wire::{CallError, CallOptions, Code, Connection, ErrorInfo, Socket};
+use crate::wire::{CallError, CallOptions, Code, Connection, ErrorInfo, Socket, Stage};
 
 #[test]
 fn unary_calls_one_after_another() {
@@ -249,11 +249,11 @@ fn the_server_dies_in_the_middle_of_a_call() {
         drop(server);
     });
     let answer = connection.unary::<_, Piece>("/test/Silence", &Piece::default(), &patient());
-    assert!(matches!(answer, Err(CallError::Closed { answered: true })), "{answer:?}");
+    assert!(matches!(answer, Err(CallError::Closed { at: Stage::Answered })), "{answer:?}");
     assert!(!connection.is_usable());
     killer.join().unwrap();
     let answer = connection.unary::<_, Piece>("/test/Echo", &Piece::default(), &patient());
-    assert!(matches!(answer, Err(CallError::Closed { answered: true })), "{answer:?}");
+    assert!(matches!(answer, Err(CallError::Closed { at: Stage::Answered })), "{answer:?}");
 }
 
 #[test]

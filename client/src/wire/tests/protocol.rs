@@ -8,7 +8,7 @@ use super::script::{
     message, settings,
 };
 use crate::wire::frame::{flag, kind, setting};
-use crate::wire::{CallError, CallOptions, Code, Connection};
+use crate::wire::{CallError, CallOptions, Code, Connection, Stage};
 
 fn echo(connection: &mut Connection<Script>) -> Result<Piece, CallError> {
     connection.unary("/test/Echo", &Piece::number(1), &CallOptions::default())
@@ -250,9 +250,9 @@ fn a_server_that_goes_away() {
 #[test]
 fn whether_anything_came_is_told() {
     let answer = echo(&mut connection(&[], 1));
-    assert!(matches!(answer, Err(CallError::Closed { answered: false })), "{answer:?}");
+    assert!(matches!(answer, Err(CallError::Closed { at: Stage::Unanswered })), "{answer:?}");
     let answer = echo(&mut connection(&[0], 1));
-    assert!(matches!(answer, Err(CallError::Closed { answered: true })), "{answer:?}");
+    assert!(matches!(answer, Err(CallError::Closed { at: Stage::Answered })), "{answer:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Sockets whose other end does nothing.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socke
 use super::Piece;
 use super::script::settings;
 use crate::wire::frame::{MAX_WINDOW, kind, setting};
-use crate::wire::{CallError, CallOptions, Connection, GRACE, Socket};
+use crate::wire::{CallError, CallOptions, Connection, GRACE, Socket, Stage};
 
 const SHORT: Duration = Duration::from_millis(30);
 
@@ -128,7 +128,38 @@ fn a_server_that_is_gone() {
     // Not by SIGPIPE, either: that would end the test.
     let answer =
         connection.unary::<_, Piece>("/test/Echo", &Piece::number(1), &CallOptions::default());
-    assert!(matches!(answer, Err(CallError::Closed { answered: false })), "{answer:?}");
+    assert!(matches!(answer, Err(CallError::Closed { at: Stage::Unread })), "{answer:?}");
+}
+
+/// How a call fails whose server closes the connection when the call has been sent.
+fn closed_by(client: UnixStream, close: impl FnOnce()) -> Stage {
+    let mut connection = Connection::new(Socket::from(OwnedFd::from(client)));
+    let mut call = connection.open("/test/Echo", &CallOptions::default()).unwrap();
+    call.send_last(&Piece::number(1)).unwrap();
+    close();
+    match call.recv::<Piece>() {
+        Err(CallError::Closed { at }) => at,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_server_that_has_read_the_call_may_have_done_it() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let close = move || drop(theirs.read(&mut [0; 4096]).map(|_| theirs));
+    assert_eq!(closed_by(ours, close), Stage::Unanswered);
+}
+
+#[test]
+fn a_server_that_has_left_it_unread_has_not() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let close = move || drop(theirs.read(&mut [0; 10]).map(|_| theirs));
+    assert_eq!(closed_by(ours, close), Stage::Unread);
+    // Nor one that never accepted the connection.
+    let directory = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
+    let ours = UnixStream::connect(directory.path().join("socket")).unwrap();
+    assert_eq!(closed_by(ours, || drop(listener)), Stage::Unread);
 }
 
 #[test]
