@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::support::{Root, Setup};
+use crate::support::{Root, Setup, verdict};
 
 const MOST: f64 = 20.0;
 
@@ -15,7 +15,7 @@ pub(crate) fn figures(setup: &Setup) {
         root.command(&["stats", "--json"]).stderr(Stdio::inherit()).output().expect("stats");
     let stats: serde_json::Value = serde_json::from_slice(&stats.stdout).expect("JSON");
     let mebibytes = stats["resident_bytes"].as_f64().expect("a number") / f64::from(1 << 20);
-    let verdict = if mebibytes < MOST { "reached" } else { "MISSED" };
+    let verdict = verdict(mebibytes < MOST);
     println!(
         "  {:<44} {mebibytes:>10.1} MiB (under {MOST}: {verdict})",
         "resident memory of the idle daemon"
