@@ -13,7 +13,7 @@ use onewriter_client::wire::CallError;
 use onewriter_proto::v1::{Change, MutationResponse};
 use rustix::fs::{CWD, FileType, RenameFlags, mknodat, renameat_with};
 
-use crate::support::{Done, LIMIT, Raw, Root, reason_of};
+use crate::support::{Done, LIMIT, Raw, Root, picture, reason_of};
 
 /// A root with something in it, and the ways to make, publish, remove, link and describe a path.
 fn refused_by_all(root: &Root, path: &OsStr, reason: &str) {
@@ -21,6 +21,8 @@ fn refused_by_all(root: &Root, path: &OsStr, reason: &str) {
     let plain = |words: &[&str]| -> Vec<OsString> {
         words.iter().map(|w| if *w == "PATH" { path.to_owned() } else { w.into() }).collect()
     };
+    // Whoever only looks finds nothing below a file.
+    let unseen = if reason == "NOT_A_DIRECTORY" { "NOT_FOUND" } else { reason };
     for words in [
         &["mkdir", "PATH"][..],
         &["publish", "src", "PATH"],
@@ -31,10 +33,16 @@ fn refused_by_all(root: &Root, path: &OsStr, reason: &str) {
         &["ln", "-T", "src", "PATH"],
         &["touch", "PATH"],
         &["rm", "-rf", "PATH"],
+        &["cp", "-T", "src", "PATH"],
+        &["cat", "PATH"],
+        &["stat", "PATH"],
     ] {
+        let reason = if ["cat", "stat"].contains(&words[0]) { unseen } else { reason };
         root.refuses(plain(words), 1, reason);
+        let before = picture(root.path());
         let direct = root.client().direct().json(plain(words));
         direct.failed(1, reason);
+        assert_eq!(picture(root.path()), before, "a command that was refused changed the tree");
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::{
     fs,
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
 };
 
-use crate::support::{Raw, Root, Running, until};
+use onewriter_client::wire::CallError;
+use onewriter_proto::v1::{MutationResponse, Outcome, Remove, RemoveRequest};
+
+use crate::support::{Raw, Root, Running, reason_of, until};
 
 /// Some paths of a tree in which all paths overlap.
 fn deep_paths(seed: usize, count: usize) -> impl Iterator<Item = String> {
@@ -36,26 +40,51 @@ fn client_processes_make_overlapping_trees() {
 fn clients_make_and_remove_overlapping_trees() {
     let root = Root::new();
     root.started();
-    let made = AtomicU64::new(0);
+    let (made, removed, not_empty) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let count = |counter: &AtomicU64, outcome: Outcome, answer: MutationResponse| {
+        let found = answer.changes.iter().filter(|change| change.outcome() == outcome).count();
+        counter.fetch_add(found as u64, Ordering::Relaxed);
+    };
     thread::scope(|scope| {
         for seed in 0..64 {
-            let (root, made) = (&root, &made);
+            let (root, made, removed, not_empty) = (&root, &made, &removed, &not_empty);
             scope.spawn(move || {
                 let mut raw = Raw::connect(root);
-                for path in deep_paths(seed, 200) {
+                for (n, path) in deep_paths(seed, 60).enumerate() {
                     let answer = raw.mkdir(path.clone()).unwrap_or_else(|e| panic!("{path}: {e}"));
-                    made.fetch_add(
-                        answer.changes.iter().filter(|c| c.outcome == 1).count() as u64,
-                        Ordering::Relaxed,
-                    );
+                    count(made, Outcome::Created, answer);
+                    if n % 2 == 0 {
+                        continue;
+                    }
+                    // As far up as others have left nothing in it.
+                    for above in Path::new(&path).ancestors().take(4) {
+                        match rmdir(&mut raw, above) {
+                            Ok(answer) => count(removed, Outcome::Removed, answer),
+                            refused => {
+                                assert_eq!(reason_of(refused), "NOT_EMPTY", "{path}");
+                                not_empty.fetch_add(1, Ordering::Relaxed);
+                                break;
+                            }
+                        }
+                    }
                 }
             });
         }
     });
     let exist = crate::support::shape(root.path()).len() as u64;
-    assert_eq!(made.load(Ordering::Relaxed), exist, "each directory is created once");
+    let (made, removed) = (made.into_inner(), removed.into_inner());
+    assert_eq!(made, removed + exist, "who made or removed a directory, said so");
+    let not_empty = not_empty.into_inner();
+    assert!(removed > 500 && not_empty > 500, "{removed} were removed, {not_empty} were not empty");
     let status = root.run("status --json").json();
     assert_eq!(status["locks"].as_array().map(Vec::len), Some(0), "no lock is left: {status}");
+}
+
+/// Removes a directory that is empty, or not there.
+fn rmdir(raw: &mut Raw, path: &Path) -> Result<MutationResponse, CallError> {
+    let paths = vec![path.as_os_str().as_bytes().to_vec()];
+    let remove = Remove { paths, directory: true, allow_missing: true, recursive: false };
+    raw.call("Mutations/Remove", &RemoveRequest { context: None, remove: Some(remove) })
 }
 
 /// Looks at a file again and again: each byte must be that of the first, and the size the one
@@ -224,7 +253,6 @@ fn a_stream_that_takes_its_time_keeps_nobody_from_its_path() {
 
 #[test]
 fn what_is_told_of_a_path_adds_up() {
-    use onewriter_proto::v1::{MutationResponse, Outcome};
     let root = Root::new();
     root.started();
     let source = root.write("source", content(3));

@@ -7,7 +7,7 @@ use std::{
 
 use onewriter_core::journal::{Build, Entry, How, Journal, Recipe, RecipeOutcome};
 
-use crate::support::{Root, Setup};
+use crate::support::{Root, Setup, verdict};
 
 /// Of a full run.
 const RECIPES: usize = 100_000;
@@ -30,14 +30,14 @@ pub(crate) fn figures(setup: &Setup) {
     for arguments in [&["report", "--html", page][..], &["report", "--json"], &["report"]] {
         let (seconds, client) = run(&root, arguments);
         let what = format!("{} of {count} recipes", arguments[..arguments.len().min(2)].join(" "));
-        verdict(&what, seconds, "s", SECONDS);
-        verdict("  memory of the client, at most", client, "MiB", MEBIBYTES);
+        under(&what, seconds, "s", SECONDS);
+        under("  memory of the client, at most", client, "MiB", MEBIBYTES);
     }
-    verdict("  memory of the daemon, at most", daemon(&root), "MiB", MEBIBYTES);
+    under("  memory of the daemon, at most", daemon(&root), "MiB", MEBIBYTES);
 }
 
-fn verdict(what: &str, value: f64, unit: &str, most: f64) {
-    let verdict = if value < most { "reached" } else { "MISSED" };
+fn under(what: &str, value: f64, unit: &str, most: f64) {
+    let verdict = verdict(value < most);
     println!("  {what:<44} {value:>10.2} {unit} (under {most}: {verdict})");
 }
 

@@ -30,7 +30,7 @@ use tokio::{task::JoinSet, time::sleep};
 use tokio_stream::StreamExt as _;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::support::{Setup, median};
+use crate::support::{Setup, median, verdict};
 
 /// Of the root that real daemons serve, in seconds.
 const TTL: u64 = 3;
@@ -174,7 +174,7 @@ fn failover(setup: &Setup, etcd: &Etcd) {
     {
         times.sort_unstable();
         let worst = times.last().expect("rounds").as_secs_f64();
-        let verdict = if worst <= limit { "reached" } else { "MISSED" };
+        let verdict = verdict(worst <= limit);
         let median = median(times).as_secs_f64();
         println!(
             "  owner killed (lease of {TTL} s): {what:<24} {median:>5.2} s, {worst:.2} s at most  (at most {limit}: {verdict})"

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Root, Setup, median, row, time};
+use crate::support::{Root, Setup, median, row, time, verdict};
 
 const RECIPES: usize = 2000;
 const HEADERS: usize = 100;
@@ -117,7 +117,7 @@ stamp: grammar
         seen.push(build());
     }
     let [(ours, our_time), (theirs, their_time)] = seen[..] else { unreachable!() };
-    let verdict = if ours == 0 && theirs == HEADERS { "reached" } else { "MISSED" };
+    let verdict = verdict(ours == 0 && theirs == HEADERS);
     println!(
         "  {:<44} {ours:>10} in {:.0} ms, of {theirs} in {:.0} ms make (none: {verdict})",
         format!("compiled after {HEADERS} unchanged headers"),

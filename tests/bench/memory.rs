@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Root, Setup};
+use crate::support::{Root, Setup, verdict};
 
 const MOST: f64 = 20.0;
 
@@ -53,6 +53,6 @@ fn after_streams(root: &Root, setup: &Setup) -> f64 {
 }
 
 fn told(what: &str, mebibytes: f64) {
-    let verdict = if mebibytes < MOST { "reached" } else { "MISSED" };
+    let verdict = verdict(mebibytes < MOST);
     println!("  {what:<44} {mebibytes:>10.1} MiB (under {MOST}: {verdict})");
 }

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -100,6 +101,23 @@ pub(crate) fn each(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e6 / count as f64
 }
 
+/// Rows that did not reach what they were to.
+static MISSED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many rows were so far.
+pub(crate) fn missed() -> usize {
+    MISSED.load(Ordering::Relaxed)
+}
+
+/// The word for a row that has reached what it was to, or has not, which is counted.
+pub(crate) fn verdict(is_reached: bool) -> &'static str {
+    if is_reached {
+        return "reached";
+    }
+    MISSED.fetch_add(1, Ordering::Relaxed);
+    "MISSED"
+}
+
 /// A row: ours against theirs, as times of the same thing; less is better.
 pub(crate) fn row(
     what: &str,
@@ -112,8 +130,7 @@ pub(crate) fn row(
     let ratio = ours / theirs;
     let verdict = match target {
         None => String::new(),
-        Some(most) if ratio <= most => format!("(at most {most}: reached)"),
-        Some(most) => format!("(at most {most}: MISSED)"),
+        Some(most) => format!("(at most {most}: {})", verdict(ratio <= most)),
     };
     println!(
         "  {what:<44} {ours:>10.1} {unit:<3} {ratio:>6.2} of {theirs:>10.1} {against} {verdict}"
@@ -125,8 +142,7 @@ pub(crate) fn rate(what: &str, ours: f64, theirs: f64, against: &str, target: Op
     let ratio = ours / theirs;
     let verdict = match target {
         None => String::new(),
-        Some(least) if ratio >= least => format!("(at least {least}: reached)"),
-        Some(least) => format!("(at least {least}: MISSED)"),
+        Some(least) => format!("(at least {least}: {})", verdict(ratio >= least)),
     };
     println!("  {what:<44} {ours:>10.0} /s  {ratio:>6.2} of {theirs:>10.0} {against} {verdict}");
 }

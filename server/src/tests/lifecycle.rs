@@ -3,6 +3,8 @@
 use std::os::fd::AsRawFd as _;
 
 use onewriter_core::{Durability, OwnershipError};
+use prost::Message as _;
+use prost_types::FileDescriptorProto;
 use rustix::fs::{FlockOperation, flock};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus::*, health_client::HealthClient,
@@ -126,23 +128,41 @@ async fn health_is_told_by_service() {
 }
 
 #[tokio::test]
-async fn reflection_lists_the_services() {
+async fn reflection_lists_the_services_and_describes_each() {
     let daemon = Daemon::start().await;
     let origin = ORIGIN.parse().unwrap();
     let mut client = ServerReflectionClient::with_origin(daemon.wire().await, origin);
-    let request = ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(MessageRequest::ListServices(String::new())),
+    let mut ask = async |message: MessageRequest| {
+        let message_request = Some(message);
+        let asked = ServerReflectionRequest { host: String::new(), message_request };
+        let answers = client.server_reflection_info(tokio_stream::once(asked)).await;
+        let answer = answers.unwrap().into_inner().message().await.unwrap().unwrap();
+        answer.message_response.unwrap()
     };
-    let asked = tokio_stream::once(request);
-    let mut answers = client.server_reflection_info(asked).await.unwrap().into_inner();
-    let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+    let answer = ask(MessageRequest::ListServices(String::new())).await;
     let MessageResponse::ListServicesResponse(list) = answer else { panic!("{answer:?}") };
     let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
     for name in crate::services::NAMES.into_iter().filter(|name| !name.is_empty()) {
         assert!(names.iter().any(|listed| listed == name), "{name} is not in {names:?}");
     }
     assert!(names.iter().any(|name| name == "grpc.health.v1.Health"));
+    for name in names {
+        let answer = ask(MessageRequest::FileContainingSymbol(name.clone())).await;
+        let MessageResponse::FileDescriptorResponse(found) = answer else { panic!("{answer:?}") };
+        let [file] = &found.file_descriptor_proto[..] else { panic!("not one file: {name}") };
+        let file = FileDescriptorProto::decode(&file[..]).unwrap();
+        let described =
+            file.service.iter().find(|one| format!("{}.{}", file.package(), one.name()) == name);
+        let described = described.unwrap_or_else(|| panic!("{name} is not in {}", file.name()));
+        assert!(!described.method.is_empty(), "{name}");
+        // A client can follow the types of what it may send.
+        for rpc in &described.method {
+            let input = rpc.input_type().trim_start_matches('.').to_owned();
+            let answer = ask(MessageRequest::FileContainingSymbol(input.clone())).await;
+            let is_found = matches!(answer, MessageResponse::FileDescriptorResponse(_));
+            assert!(is_found, "{input}: {answer:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -146,11 +146,21 @@ impl Daemon {
 
     /// Holds `path` until told to let go; the core is asked directly.
     async fn hold(&self, path: &str) -> Held {
+        self.hold_as(path, false).await
+    }
+
+    /// The same, as a commit does in the middle of its steps.
+    async fn hold_half_done(&self, path: &str) -> Held {
+        self.hold_as(path, true).await
+    }
+
+    async fn hold_as(&self, path: &str, is_half_done: bool) -> Held {
         let (enter, entered) = channel();
         let (go_on, wait) = channel();
         let owner = Owner { target: "holder".into(), pid: 7, ..Owner::default() };
         let caller = Caller { owner, ..Caller::default() };
-        let hold = Hold { path: RelPath::parse(path.as_bytes()).unwrap(), enter, wait };
+        let path = RelPath::parse(path.as_bytes()).unwrap();
+        let hold = Hold { path, is_half_done, enter, wait };
         let engine = Arc::clone(&self.engine);
         let task = tokio::spawn(async move { engine.run(caller, Box::new(hold)).await });
         spawn_blocking(move || entered.recv_timeout(LIMIT)).await.unwrap().unwrap();
@@ -219,6 +229,7 @@ impl Held {
 /// A mutation that changes nothing, as long as a test wants.
 struct Hold {
     path: RelPath,
+    is_half_done: bool,
     enter: Sender<()>,
     wait: std::sync::mpsc::Receiver<()>,
 }
@@ -235,6 +246,10 @@ impl Mutation for Hold {
             last: Last::Keep,
             deed: Deed::Touch,
         }]
+    }
+
+    fn is_stepwise(&self) -> bool {
+        self.is_half_done
     }
 
     fn apply(&mut self, _: &Tree, _: &mut Effects) -> Result<(), Fault> {

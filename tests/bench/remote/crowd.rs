@@ -16,7 +16,7 @@ use super::{
     idle::allow_descriptors,
     team::{HOST, Team, Wire},
 };
-use crate::support::{Setup, each, median};
+use crate::support::{Setup, each, median, verdict};
 
 /// Clients, each an identity and a connection of its own.
 const CLIENTS: usize = 512;
@@ -45,8 +45,7 @@ fn report(what: &str, wait: f64, typical: f64, target: Option<f64>) {
     let ratio = wait / typical;
     let verdict = match target {
         None => String::new(),
-        Some(most) if ratio <= most => format!("(at most {most}: reached)"),
-        Some(most) => format!("(at most {most}: MISSED)"),
+        Some(most) => format!("(at most {most}: {})", verdict(ratio <= most)),
     };
     println!("  {what:<44} {wait:>10.1} ms  {ratio:>6.2} of {typical:>10.1} ms median {verdict}");
 }

@@ -17,7 +17,7 @@ use std::{
 use rustls::{ClientConnection, ServerConnection, Stream, pki_types::ServerName};
 
 use super::team::{HOST, Team};
-use crate::support::{Setup, each, median, rate, row, time};
+use crate::support::{Setup, each, median, rate, row, time, verdict};
 
 /// In bytes.
 const SIZE: usize = 1 << 30;
@@ -51,7 +51,7 @@ fn unchanged(setup: &Setup, team: &Team, size: usize) {
     let counted = Counted::new(team.address);
     time(&mut publish(counted.port));
     let moved = counted.moved();
-    let verdict = if moved < MOVED { "reached" } else { "MISSED" };
+    let verdict = verdict(moved < MOVED);
     println!("  {:<44} {moved:>10} B   (under {MOVED}: {verdict})", "moved for an unchanged file");
     let mut times: [Vec<Duration>; 2] = Default::default();
     for _ in 0..setup.rounds(9).max(3) {

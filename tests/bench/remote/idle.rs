@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tower::Service as _;
 
 use super::team::{Team, until};
-use crate::support::Setup;
+use crate::support::{Setup, verdict};
 
 const CONNECTIONS: usize = 1000;
 
@@ -31,7 +31,7 @@ pub(super) fn figures(setup: &Setup) {
     });
     assert_eq!(team.connections(), count as u64 + 1);
     let grown = team.resident().saturating_sub(before) as f64 / f64::from(1 << 20);
-    let verdict = if grown < MOST { "reached" } else { "MISSED" };
+    let verdict = verdict(grown < MOST);
     let what = format!("memory for {count} idle TLS connections");
     println!("  {what:<44} {grown:>10.1} MiB (under {MOST}: {verdict})");
     drop(idle);
