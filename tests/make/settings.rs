@@ -82,6 +82,7 @@ fn conflicts_may_be_final() {
     root.write("both", "");
     let done = make(&root, "--on-conflict fail -j2 -k");
     assert!(done.code() == Some(2) && done.stderr.contains("1 failed"), "{done}");
+    assert!(done.stderr.contains("hint: order") && !done.stderr.contains("--retries"), "{done}");
     assert_eq!(root.read("both").lines().count(), 1);
 }
 
