@@ -156,3 +156,12 @@ fn plain_commands_keep_what_a_transaction_would_keep() {
         }
     }
 }
+
+#[test]
+fn a_make_that_cannot_be_started_has_ended() {
+    let root = root_with(WHO);
+    let done = root.client().env("ONEWRITER_MAKE", "/nosuch").run("make");
+    done.exits(127);
+    let report = root.run("report").ok().to_owned();
+    assert!(!report.contains("not ended"), "{report}");
+}
