@@ -165,3 +165,12 @@ fn a_make_that_cannot_be_started_has_ended() {
     let report = root.run("report").ok().to_owned();
     assert!(!report.contains("not ended"), "{report}");
 }
+
+#[test]
+fn a_setting_of_the_environment_that_makes_no_sense_is_refused_before_anything_is_made() {
+    let root = root_with("all: ; @echo made; touch a\n");
+    let done = root.client().env("ONEWRITER_ON_CONFLICT", "foo").run("make");
+    done.exits(2);
+    assert!(done.stdout.is_empty() && done.stderr.contains("ONEWRITER_ON_CONFLICT"), "{done}");
+    assert_eq!(root.daemons(), []);
+}
