@@ -207,6 +207,9 @@ fn hint(reason: Reason, verb: &str) -> Option<&'static str> {
         Reason::SymlinkRace => {
             "something outside onewriter keeps replacing symbolic links: find and order it"
         }
+        Reason::Conflict if verb == "recipe" => {
+            "order the two recipes in the makefile; with --on-conflict rerun, the default, one of them runs again"
+        }
         Reason::Conflict => {
             "order the two, or let the command run again with --on-conflict rerun and more --retries"
         }

@@ -82,6 +82,7 @@ fn conflicts_may_be_final() {
     root.write("both", "");
     let done = make(&root, "--on-conflict fail -j2 -k");
     assert!(done.code() == Some(2) && done.stderr.contains("1 failed"), "{done}");
+    assert!(done.stderr.contains("hint: order") && !done.stderr.contains("--retries"), "{done}");
     assert_eq!(root.read("both").lines().count(), 1);
 }
 
@@ -154,4 +155,22 @@ fn plain_commands_keep_what_a_transaction_would_keep() {
             assert_eq!(direct, is_direct && !line.starts_with('{'), "{line}");
         }
     }
+}
+
+#[test]
+fn a_make_that_cannot_be_started_has_ended() {
+    let root = root_with(WHO);
+    let done = root.client().env("ONEWRITER_MAKE", "/nosuch").run("make");
+    done.exits(127);
+    let report = root.run("report").ok().to_owned();
+    assert!(!report.contains("not ended"), "{report}");
+}
+
+#[test]
+fn a_setting_of_the_environment_that_makes_no_sense_is_refused_before_anything_is_made() {
+    let root = root_with("all: ; @echo made; touch a\n");
+    let done = root.client().env("ONEWRITER_ON_CONFLICT", "foo").run("make");
+    done.exits(2);
+    assert!(done.stdout.is_empty() && done.stderr.contains("ONEWRITER_ON_CONFLICT"), "{done}");
+    assert_eq!(root.daemons(), []);
 }

@@ -18,6 +18,7 @@ use std::{
 
 use onewriter_tree::Pattern;
 
+pub(crate) use self::transaction::on_conflict;
 use crate::{
     command::Given,
     context::Context,

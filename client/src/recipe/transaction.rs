@@ -59,7 +59,11 @@ fn wish(words: &Words, wait: std::time::Duration) -> Result<Wish, Failure> {
     })
 }
 
-fn on_conflict() -> Result<OnConflict, Failure> {
+/// What the environment says of conflicts.
+///
+/// # Errors
+/// It makes no sense.
+pub(crate) fn on_conflict() -> Result<OnConflict, Failure> {
     let how = env::var_os(ON_CONFLICT).unwrap_or_default();
     match how.as_bytes() {
         b"" | b"rerun" => Ok(OnConflict::Rerun),

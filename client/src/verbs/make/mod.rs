@@ -163,8 +163,13 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     variables.push((program::VARIABLE, make.clone().into()));
     variables.push((TOOLS, tools.directory().to_owned()));
     context.restore_umask();
-    let running = command(&words, &make, &tools, variables).start(None);
-    let ended = running.map_err(|error| run::cannot_execute(make.as_os_str(), error))?.wait(None);
+    let running = command(&words, &make, &tools, variables).start(None).map_err(|error| {
+        let failure = run::cannot_execute(make.as_os_str(), error);
+        // It is on record, and has ended.
+        account.close(context, failure.exit_code(), true);
+        failure
+    })?;
+    let ended = running.wait(None);
     context.ending = ended.ending;
     account.close(context, ended.ending.code(), given.has("quiet"));
     Ok(())

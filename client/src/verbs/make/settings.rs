@@ -24,7 +24,7 @@ impl Settings {
     /// What the user says now, then what the environment and the file say.
     pub(super) fn of(given: &Given, root: &Path) -> Result<Self, Failure> {
         let mut settings = Self::from_file(&root.join(FILE))?;
-        settings.add_environment();
+        settings.add_environment()?;
         settings.add_options(given)?;
         Ok(settings)
     }
@@ -32,7 +32,7 @@ impl Settings {
     /// What is added further down, by an `onewriter make` in a recipe.
     pub(super) fn inherited(given: &Given) -> Result<Self, Failure> {
         let mut settings = Self::default();
-        settings.add_environment();
+        settings.add_environment()?;
         settings.add_options(given)?;
         Ok(settings)
     }
@@ -46,7 +46,9 @@ impl Settings {
         variables
     }
 
-    fn add_environment(&mut self) {
+    fn add_environment(&mut self) -> Result<(), Failure> {
+        // Better now than in the middle of a build.
+        recipe::on_conflict()?;
         let words = |variable| {
             let text = env::var_os(variable).unwrap_or_default().to_string_lossy().into_owned();
             text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
@@ -56,6 +58,7 @@ impl Settings {
         if let Some(how) = words(recipe::ON_CONFLICT).pop() {
             self.on_conflict = Some(how);
         }
+        Ok(())
     }
 
     fn add_options(&mut self, given: &Given) -> Result<(), Failure> {
