@@ -43,20 +43,40 @@ fn run(_: &Given, context: &mut Context) -> Result<(), Failure> {
 /// Waits for the process to end: it has ended when it cannot be found, or is not reaped yet.
 fn wait_for_end(pid: u32, limit: Duration) -> Result<(), Failure> {
     let deadline = Instant::now() + limit;
-    let lives = || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-        match (fields.next(), fields.nth(16)) {
-            // The main thread may be dead before others, which have files open still.
-            (Some("Z"), threads) => !matches!(threads, None | Some("0" | "1")),
-            (state, _) => !matches!(state, None | Some("" | "X")),
-        }
-    };
-    while lives() {
+    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    while lives(&stat()) {
         if Instant::now() > deadline {
             return Err(Failure::TimedOut(format!("the daemon (pid {pid}) has not ended yet")));
         }
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())
+}
+
+/// Whether anything of a process still runs, by its /proc/PID/stat; empty where there is none.
+fn lives(stat: &str) -> bool {
+    let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    match (fields.next(), fields.nth(16)) {
+        // The main thread may be dead before others, which have files open still.
+        (Some("Z"), threads) => !matches!(threads, None | Some("0" | "1")),
+        (state, _) => !matches!(state, None | Some("" | "X")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_lives_as_long_as_its_last_thread() {
+        let stat = |state: &str, threads: u32| {
+            format!("7 (a) Z (b) {state} 1 7 7 0 -1 4 9 0 0 0 1 2 0 0 20 0 {threads} 0 5 6\n")
+        };
+        assert!(lives(&stat("S", 1)) && lives(&stat("R", 8)));
+        assert!(lives(&stat("Z", 2)), "its main thread only is dead");
+        assert!(!lives(&stat("Z", 1)) && !lives(&stat("Z", 0)) && !lives(&stat("X", 0)));
+        assert!(!lives(""));
+        let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(lives(&own), "{own}");
+    }
 }

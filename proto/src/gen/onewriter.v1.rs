@@ -2417,10 +2417,10 @@ pub mod reading_client {
             self.inner.server_streaming(req, path, codec).await
         }
         /// Streams what is at paths and below them, directories before what is in them. Symbolic links are
-        /// told, not followed. A file that goes away meanwhile is left out, and so
-        /// is what the caller may not read.
-        /// "errors of a path" (common.proto), NOT_FOUND only of one that was asked for; DEADLINE_EXCEEDED
-        /// LOCK_TIMEOUT, as for Stat
+        /// told, not followed. A file that goes away meanwhile is left out, and so is what the caller may not
+        /// read.
+        /// "errors of a path" (common.proto), NOT_FOUND only of one that was asked for
+        /// DEADLINE_EXCEEDED LOCK_TIMEOUT, as for Stat
         /// ABORTED INCOMPLETE, where the deadline passes before all of it was sent
         pub async fn list_tree(
             &mut self,
@@ -2586,10 +2586,10 @@ pub mod reading_server {
             + std::marker::Send
             + 'static;
         /// Streams what is at paths and below them, directories before what is in them. Symbolic links are
-        /// told, not followed. A file that goes away meanwhile is left out, and so
-        /// is what the caller may not read.
-        /// "errors of a path" (common.proto), NOT_FOUND only of one that was asked for; DEADLINE_EXCEEDED
-        /// LOCK_TIMEOUT, as for Stat
+        /// told, not followed. A file that goes away meanwhile is left out, and so is what the caller may not
+        /// read.
+        /// "errors of a path" (common.proto), NOT_FOUND only of one that was asked for
+        /// DEADLINE_EXCEEDED LOCK_TIMEOUT, as for Stat
         /// ABORTED INCOMPLETE, where the deadline passes before all of it was sent
         async fn list_tree(
             &self,

@@ -1,7 +1,7 @@
 use std::{fs, os::fd::AsFd as _};
 
 use super::*;
-use crate::Reason;
+use crate::{Fault, Reason};
 
 #[test]
 fn parents_are_made_and_reported_in_order() {
@@ -218,4 +218,16 @@ fn a_closed_directory_on_the_way_is_named() {
         unprivileged(root.outside.path(), || root.run(make("open/closed/below/x")).unwrap_err());
     assert_eq!(error.reason, Reason::Permission);
     assert_eq!(error.component.as_deref(), Some(&b"open/closed"[..]), "{error}");
+}
+
+#[test]
+fn what_was_in_the_way_and_is_gone_is_looked_at_again() {
+    use rustix::io::Errno;
+    let root = Root::new();
+    root.mkdir("d");
+    let explain = |errno| root.tree.explain(&rel("d/a/b"), b"d/a", errno);
+    // Something stood at `d/a`, or on the way to it, that was no directory; now nothing does.
+    assert!(matches!(explain(Errno::NOTDIR), Fault::Moved));
+    let Fault::Failed(missing) = explain(Errno::NOENT) else { panic!("it is missing") };
+    assert_eq!((missing.reason, missing.component), (Reason::NotFound, Some(b"d/a".to_vec())));
 }
