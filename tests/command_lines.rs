@@ -59,6 +59,7 @@ fn hints_say_what_helps_the_one_who_asked() {
         ("cat missing", "check the name"),
         ("mv missing name", "if a directory for DST is missing"),
         ("ln missing name", "if a directory for DST is missing"),
+        ("report", "'onewriter make' or --build begins one"),
     ] {
         let done = root.run(command);
         done.exits(1);

@@ -168,6 +168,9 @@ fn hint(reason: Reason, verb: &str) -> Option<&'static str> {
                 "check the name; if a directory for DST is missing, 'onewriter mkdir' makes it"
             }
             "rm" => "check the name; with -f, what does not exist is no error",
+            "report" => {
+                "'onewriter make' or --build begins one; 'onewriter report --list' names all"
+            }
             _ => "check the name",
         },
         Reason::OutsideRoot | Reason::PathAbsolute | Reason::PathParent => {

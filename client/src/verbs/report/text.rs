@@ -27,7 +27,7 @@ pub(super) fn print(output: &mut Output, report: &Report, most: usize) -> Result
 pub(super) fn one_line(build: &BuildRecord) -> String {
     let begun = build.begun.unwrap_or_default();
     let at = utc(begun.seconds, 0);
-    let line = format!("{:<16} {} {:<10} {}", build.id, &at[..19], ending(build), build.command);
+    let line = format!("{:<16} {}Z {:<10} {}", build.id, &at[..19], ending(build), build.command);
     cut(&printable(&line), WIDTH)
 }
 
@@ -44,7 +44,7 @@ fn head(output: &mut Output, report: &Report) -> Result<(), Failure> {
     let begun = build.begun.unwrap_or_default();
     output.line(cut(&printable(&format!("build {}: {}", build.id, build.command)), WIDTH))?;
     output.line(format_args!(
-        "  in '{}' at {}, {}, {}, {}",
+        "  in '{}' at {}Z, {}, {}, {}",
         place(&build.directory),
         &utc(begun.seconds, 0)[..19],
         counted(u64::from(build.jobs), "job", "jobs"),

@@ -100,6 +100,9 @@ fn head(seen: &Seen, rates: Option<&Rates>) -> Vec<String> {
             rates.waits
         ));
     }
+    let parties = |of: fn(&Leased) -> &[LockParty]| {
+        status.leases.iter().map(|lease| of(lease).len() as u64).sum::<u64>()
+    };
     vec![
         format!(
             "onewriter {} on '{}', up {}, pid {}{draining}",
@@ -112,8 +115,8 @@ fn head(seen: &Seen, rates: Option<&Rates>) -> Vec<String> {
         format!(
             "now      {} running, {} holding, {} waiting; journal {} queued; {} resident",
             status.transactions.len(),
-            statistics.lock_holders,
-            statistics.lock_waiters,
+            statistics.lock_holders + parties(|lease| &lease.holders),
+            statistics.lock_waiters + parties(|lease| &lease.waiters),
             statistics.journal_queued,
             bytes(statistics.resident_bytes as f64)
         ),
@@ -266,6 +269,20 @@ mod tests {
         for part in ["RUNS FOR", "src/module/file-0.o", "1:01 m", behind, "more"] {
             assert!(lines.contains(part), "no {part:?} in\n{lines}");
         }
+    }
+
+    #[test]
+    fn who_holds_and_awaits_leases_is_counted_with_the_others() {
+        let mut seen = busy(1);
+        (seen.statistics.lock_holders, seen.statistics.lock_waiters) = (1, 1);
+        let lease = Leased {
+            subject: Some(leased::Subject::Name("L".into())),
+            holders: vec![party(1, "a")],
+            waiters: vec![party(2, "b"), party(3, "c")],
+        };
+        seen.status.leases = vec![lease];
+        let lines = lines(Some(&seen), None, 80, 24).join("\n");
+        assert!(lines.contains("2 holding, 3 waiting"), "{lines}");
     }
 
     #[test]
