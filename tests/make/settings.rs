@@ -174,3 +174,14 @@ fn a_setting_of_the_environment_that_makes_no_sense_is_refused_before_anything_i
     assert!(done.stdout.is_empty() && done.stderr.contains("ONEWRITER_ON_CONFLICT"), "{done}");
     assert_eq!(root.daemons(), []);
 }
+
+#[test]
+fn a_misspelt_option_is_named_and_not_given_to_make() {
+    let root = root_with(WHO);
+    for options in ["--unchaged keep", "-j2 --unchanged keep"] {
+        let done = make(&root, options);
+        done.exits(2);
+        assert!(done.stderr.contains("is it --unchanged,"), "{done}");
+        assert!(done.stderr.lines().count() <= 2 && !root.at(".onewriter").exists(), "{done}");
+    }
+}

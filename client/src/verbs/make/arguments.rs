@@ -223,11 +223,31 @@ fn number(text: Option<&[u8]>) -> Option<u32> {
     }
 }
 
+/// A long option among make's arguments that make does not know, and which of `ours` it may be meant to
+/// be.
+pub(super) fn mistaken(
+    arguments: &[OsString],
+    ours: impl Iterator<Item = &'static str> + Clone,
+) -> Option<(&str, &'static str)> {
+    let words = arguments.iter().take_while(|word| *word != "--");
+    let mut names = words.filter_map(|word| word.to_str()?.strip_prefix("--")?.split('=').next());
+    names.find_map(|name| {
+        let is_unknown = !name.is_empty() && candidates(name.as_bytes()).next().is_none();
+        let mut near = ours.clone().filter(|our| strsim::damerau_levenshtein(name, our) <= 2);
+        is_unknown.then(|| near.next())?.map(|our| (name, our))
+    })
+}
+
+/// The long options that begin with `name`.
+fn candidates(name: &[u8]) -> impl Iterator<Item = &'static &'static str> {
+    let all = LONG_WITH_VALUE.iter().chain(LONG_WITHOUT);
+    all.filter(move |long| long.as_bytes().starts_with(name))
+}
+
 /// What an abbreviation stands for; `None` where that is not certain.
 fn full_name(name: &[u8]) -> Option<&'static str> {
-    let all = || LONG_WITH_VALUE.iter().chain(LONG_WITHOUT);
-    let exact = all().find(|long| long.as_bytes() == name);
-    let mut beginning = all().filter(|long| long.as_bytes().starts_with(name));
+    let exact = candidates(name).find(|long| long.as_bytes() == name);
+    let mut beginning = candidates(name);
     let only = beginning.next().filter(|_| beginning.next().is_none());
     exact.or(only).copied()
 }
@@ -252,6 +272,22 @@ mod tests {
 
     fn words(line: &str) -> Vec<OsString> {
         line.split_whitespace().map(Into::into).collect()
+    }
+
+    #[test]
+    fn what_make_does_not_know_may_be_ours() {
+        let ours = ["quiet", "unchanged", "root"];
+        for (line, found) in [
+            ("--unchaged keep", Some(("unchaged", "unchanged"))),
+            ("-j8 --unchanged=keep", Some(("unchanged", "unchanged"))),
+            ("--rooot x all", Some(("rooot", "root"))),
+            ("--quiet --silent --quie", None),
+            ("--something all", None),
+            ("-- --unchaged", None),
+            ("", None),
+        ] {
+            assert_eq!(mistaken(&words(line), ours.into_iter()), found, "{line}");
+        }
     }
 
     #[test]

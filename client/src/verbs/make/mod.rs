@@ -139,6 +139,12 @@ fn run(given: &Given, context: &mut Context) -> Result<(), Failure> {
     if env::var_os(TOOLS).is_some() {
         return further_down(given);
     }
+    let ours = VERB.options.iter().map(|option| option.long);
+    if let Some((word, our)) = arguments::mistaken(&given.operands, ours) {
+        return Err(Failure::Usage(format!(
+            "make has no option --{word}; is it --{our}, which comes before all that is for make? ('onewriter help make')"
+        )));
+    }
     if context.is_afar() {
         return Err(Failure::Usage(
             "onewriter make works with the daemon of its build root, on this machine: leave out ONEWRITER_SERVER; on a worker, 'onewriter run' makes one transaction of a make"
