@@ -56,7 +56,7 @@ pub fn clap() -> clap::Command {
     let program = clap::Command::new("onewriter")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Makes the writes of parallel builds safe: one daemon owns every change of a build tree")
-        .after_help(format!("{COMMON_FIRST}\n\n{EXIT_CODES}"))
+        .after_help(command::flowing(&format!("{COMMON_FIRST}\n\n{EXIT_CODES}")))
         .max_term_width(100)
         // `mkdir --version` is what configure scripts ask of a mkdir.
         .propagate_version(true)

@@ -17,7 +17,8 @@ pub(super) const VERB: Verb = Verb {
     about: "End the daemon when the requests under way are done",
     details: "\
 Returns when the daemon has ended; of one on another machine, when it takes no more requests. Where none
-runs, there is nothing to do.",
+runs, there is nothing to do. A lease is nothing to be finished: it ends with the daemon, and with it what
+runs under 'onewriter lock'.",
     operands: "",
     count: (0, 0),
     options: &[],
