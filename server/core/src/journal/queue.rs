@@ -142,15 +142,22 @@ impl Queue {
     }
 
     /// The next entries to write, as soon as there are enough of them, or the first has waited
-    /// long enough, or somebody waits for them. `None` when all is done and the queue is closed.
-    pub(super) fn next_batch(&self) -> Option<Vec<Item>> {
+    /// long enough, or somebody waits for them; none where none came for as long as `patience`.
+    /// `None` when all is done and the queue is closed.
+    pub(super) fn next_batch(&self, patience: Option<Duration>) -> Option<Vec<Item>> {
+        let deadline = patience.map(|patience| Instant::now() + patience);
         let mut state = self.lock();
         loop {
             let Some((oldest, _)) = state.waiting.front() else {
                 if state.closing && state.blocked == 0 {
                     return None;
                 }
-                state = wait(&self.work, state);
+                let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+                state = match left {
+                    Some(Duration::ZERO) => return Some(Vec::new()),
+                    Some(left) => wait_for(&self.work, state, left),
+                    None => wait(&self.work, state),
+                };
                 continue;
             };
             let left = LINGER.saturating_sub(oldest.elapsed());

@@ -71,6 +71,17 @@ impl Store {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives back what of the file is in memory. It is a matter of memory only: what fails is the next
+    /// one's to find out.
+    pub(super) fn shrink(&self) {
+        const SHRINK: &str = "PRAGMA shrink_memory";
+        let _ = self.writer().execute_batch(SHRINK);
+        // Whoever reads may take his time.
+        if let Some(Ok(reader)) = self.reader.as_ref().map(Mutex::try_lock) {
+            let _ = reader.execute_batch(SHRINK);
+        }
+    }
+
     pub(super) fn span(&self) -> Result<Span, JournalError> {
         Span::of(&self.writer())
             .map_err(|source| JournalError::sqlite(&self.path, "find its newest entry", source))

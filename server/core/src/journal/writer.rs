@@ -27,6 +27,9 @@ const ATTEMPTS: u32 = 9;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
+/// When nothing was to be written for so long, the file's pages are not kept in memory any more.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// Entries pruned by one transaction at most: some more than it can add, so that a journal that
 /// is over its limit gets there.
 const PRUNE_STEP: i64 = 4096;
@@ -54,8 +57,15 @@ impl Writer {
 
     /// Writes until the queue is closed and empty.
     pub(super) fn run(mut self) {
-        while let Some(batch) = self.queue.next_batch() {
-            self.settle(&batch);
+        let mut patience = None;
+        while let Some(batch) = self.queue.next_batch(patience) {
+            if batch.is_empty() {
+                self.store.shrink();
+                patience = None;
+            } else {
+                self.settle(&batch);
+                patience = Some(QUIET);
+            }
         }
     }
 

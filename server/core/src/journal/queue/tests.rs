@@ -51,7 +51,7 @@ fn a_full_queue_drops_what_changed_nothing_and_counts_it() {
         });
         eventually("both are dropped", || queue.stats().dropped_unchanged == 2);
         assert_eq!(queue.stats().queued, 3);
-        assert_eq!(paths(&queue.next_batch().unwrap()), ["a", "b", "c"]);
+        assert_eq!(paths(&queue.next_batch(None).unwrap()), ["a", "b", "c"]);
     });
 }
 
@@ -68,7 +68,7 @@ fn a_full_queue_makes_changes_and_refusals_wait_for_room() {
         eventually("the refusal waits", || queue.lock().blocked == 2);
         assert_eq!(queue.stats().queued, 2);
 
-        assert_eq!(paths(&queue.next_batch().unwrap()), ["a", "b"]);
+        assert_eq!(paths(&queue.next_batch(None).unwrap()), ["a", "b"]);
         queue.written(2, Span { first: 1, last: 2 });
         eventually("both got in", || queue.stats().queued == 2);
         assert_eq!(queue.stats().dropped_unchanged, 0);
@@ -99,7 +99,7 @@ fn a_batch_is_bounded() {
         queue.push(entry("a"));
     }
     queue.close(Duration::ZERO);
-    let sizes: Vec<_> = std::iter::from_fn(|| queue.next_batch()).map(|b| b.len()).collect();
+    let sizes: Vec<_> = std::iter::from_fn(|| queue.next_batch(None)).map(|b| b.len()).collect();
     assert_eq!(sizes, [BATCH, BATCH, 1]);
 }
 
@@ -110,7 +110,7 @@ fn the_lag_is_the_age_of_the_oldest_until_it_is_settled() {
     queue.push(entry("a"));
     let before = queue.stats().lag;
     assert!(before > Duration::ZERO);
-    let batch = queue.next_batch().unwrap();
+    let batch = queue.next_batch(None).unwrap();
     assert!(queue.stats().lag > before, "the batch in the writer's hands counts");
     queue.written(batch.len(), Span { first: 1, last: 1 });
     assert_eq!(queue.stats().lag, Duration::ZERO);
@@ -128,7 +128,7 @@ fn the_writer_does_not_wait_for_the_disk_while_an_appender_waits_for_room() {
         queue.back_off(limit);
         assert!(started.elapsed() < limit, "it ends when the appender blocks");
         assert!(!queue.attempt_failed());
-        queue.next_batch().unwrap();
+        queue.next_batch(None).unwrap();
     });
     assert_eq!(queue.stats().failed_attempts, 2);
 }
@@ -148,4 +148,11 @@ fn nobody_waits_for_a_writer_that_is_gone() {
     assert!(queue.close(Duration::ZERO));
     assert_eq!(queue.stats().lost, 3);
     assert_eq!(queue.stats().queued, 0);
+}
+
+#[test]
+fn that_nothing_comes_for_a_while_is_told() {
+    let queue = queue(8);
+    let batch = queue.next_batch(Some(Duration::from_millis(1)));
+    assert_eq!(batch.map(|batch| batch.len()), Some(0));
 }
