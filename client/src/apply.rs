@@ -1,6 +1,6 @@
 //! Having mutations done: by the daemon, in as many requests as it takes, or by this process.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, slice};
 
 use onewriter_proto::{
     convert,
@@ -129,7 +129,8 @@ impl Context {
         let everything = matches!(server, Server::Root(place) if place.is_everything());
         let mut effects = Effects::new(false);
         for kind in kinds {
-            let tree = self.open_tree(server, first_path(&kind))?;
+            let first = targets(&kind).first().map(Vec::as_slice).unwrap_or_default();
+            let tree = self.open_tree(server, first)?;
             let terms = convert::Terms { tree: &tree, umask, local: true };
             let done = mutation::run(&mut *convert::mutation(kind, terms)?, &tree, &mut effects);
             let done = done.map_err(|error| if everything { from_the_top(error) } else { error });
@@ -246,25 +247,21 @@ fn from_the_top(error: onewriter_tree::Error) -> onewriter_tree::Error {
     onewriter_tree::Error { path: absolute(error.path), component, ..error }
 }
 
-/// The path that a mutation is about, or the first of them.
-fn first_path(kind: &Kind) -> &[u8] {
+/// The paths that a mutation is about: those that it makes, changes or removes.
+pub(crate) fn targets(kind: &Kind) -> &[Vec<u8>] {
     match kind {
-        Kind::MakeDirectories(make) => first(&make.paths),
+        Kind::MakeDirectories(make) => &make.paths,
         Kind::PublishLocal(publish) => to(&publish.to),
         Kind::PublishStaged(publish) => to(&publish.to),
-        Kind::Symlink(link) => &link.path,
-        Kind::HardLink(link) => &link.path,
-        Kind::Rename(rename) => &rename.to,
-        Kind::Remove(remove) => first(&remove.paths),
-        Kind::SetAttributes(set) => first(&set.paths),
-        Kind::Touch(touch) => first(&touch.paths),
+        Kind::Symlink(link) => slice::from_ref(&link.path),
+        Kind::HardLink(link) => slice::from_ref(&link.path),
+        Kind::Rename(rename) => slice::from_ref(&rename.to),
+        Kind::Remove(remove) => &remove.paths,
+        Kind::SetAttributes(set) => &set.paths,
+        Kind::Touch(touch) => &touch.paths,
     }
 }
 
-fn first(paths: &[Vec<u8>]) -> &[u8] {
-    paths.first().map(Vec::as_slice).unwrap_or_default()
-}
-
-fn to(to: &Option<v1::Publication>) -> &[u8] {
-    to.as_ref().map(|to| &*to.path).unwrap_or_default()
+fn to(to: &Option<v1::Publication>) -> &[Vec<u8>] {
+    to.as_ref().map(|to| slice::from_ref(&to.path)).unwrap_or_default()
 }

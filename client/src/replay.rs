@@ -8,7 +8,10 @@ use std::collections::HashSet;
 
 use onewriter_proto::v1::mutation::Kind;
 
-use crate::repeat::{Repeat, repeatable};
+use crate::{
+    apply::targets,
+    repeat::{Repeat, repeatable},
+};
 
 /// Whether doing any number of these, and then all of them, is doing all of them once.
 pub(crate) fn repeatable_in_order<'k>(kinds: impl Iterator<Item = &'k Kind>) -> Repeat {
@@ -55,31 +58,18 @@ struct Step<'k> {
 
 impl<'k> Step<'k> {
     fn of(kind: &'k Kind) -> Self {
-        let (how, paths, reads): (_, &[Vec<u8>], Option<&Vec<u8>>) = match kind {
-            Kind::MakeDirectories(make) => (How::Directory, &make.paths, None),
-            Kind::PublishLocal(publish) => {
-                let to = publish.to.as_ref().map(|to| std::slice::from_ref(&to.path));
-                (How::Content, to.unwrap_or_default(), Some(&publish.source))
-            }
-            Kind::PublishStaged(publish) => {
-                let to = publish.to.as_ref().map(|to| std::slice::from_ref(&to.path));
-                (How::Content, to.unwrap_or_default(), None)
-            }
-            Kind::Symlink(link) => (How::Link, std::slice::from_ref(&link.path), None),
-            Kind::HardLink(link) => {
-                (How::Link, std::slice::from_ref(&link.path), Some(&link.source))
-            }
-            Kind::Rename(rename) => {
-                (How::Link, std::slice::from_ref(&rename.to), Some(&rename.from))
-            }
-            Kind::Remove(remove) if remove.recursive => (How::Tree, &remove.paths, None),
-            Kind::Remove(remove) => {
-                (How::Entry { directory: remove.directory }, &remove.paths, None)
-            }
-            Kind::SetAttributes(set) => (How::Attributes, &set.paths, None),
-            Kind::Touch(touch) => (How::Content, &touch.paths, None),
+        let (how, reads) = match kind {
+            Kind::MakeDirectories(_) => (How::Directory, None),
+            Kind::PublishLocal(publish) => (How::Content, Some(&publish.source)),
+            Kind::PublishStaged(_) | Kind::Touch(_) => (How::Content, None),
+            Kind::Symlink(_) => (How::Link, None),
+            Kind::HardLink(link) => (How::Link, Some(&link.source)),
+            Kind::Rename(rename) => (How::Link, Some(&rename.from)),
+            Kind::Remove(remove) if remove.recursive => (How::Tree, None),
+            Kind::Remove(remove) => (How::Entry { directory: remove.directory }, None),
+            Kind::SetAttributes(_) => (How::Attributes, None),
         };
-        let changes = paths.iter().map(|bytes| path(bytes)).collect();
+        let changes = targets(kind).iter().map(|bytes| path(bytes)).collect();
         Self { how, changes, reads: reads.map(|bytes| path(bytes)) }
     }
 }

@@ -23,14 +23,20 @@ fn wherever_the_link_breaks_a_command_has_run_and_happened_once() {
     worker.is_a_copy();
 }
 
-#[test]
-fn a_link_that_was_cut_while_the_command_ran_matters_to_nobody() {
-    let afar = Afar::new();
+/// A worker whose command runs, of which the root hears no more.
+fn cut_off(afar: &Afar) -> (Worker<'_>, Running) {
     afar.root.write("f", "0\n");
-    let worker = Worker::new(&afar, "copy");
+    let worker = Worker::new(afar, "copy");
     let run = worker.waiting("", "true", "echo mine >> f");
     afar.link.cut();
     until("the root has given it up", || afar.root.staging().is_empty());
+    (worker, run)
+}
+
+#[test]
+fn a_link_that_was_cut_while_the_command_ran_matters_to_nobody() {
+    let afar = Afar::new();
+    let (worker, run) = cut_off(&afar);
     worker.go_on();
     run.done().ok();
     assert_eq!((worker.runs(), afar.root.read("f").as_str()), (1, "0\nmine\n"));
@@ -40,11 +46,7 @@ fn a_link_that_was_cut_while_the_command_ran_matters_to_nobody() {
 #[test]
 fn what_others_did_while_the_link_was_cut_is_seen() {
     let afar = Afar::new();
-    afar.root.write("f", "0\n");
-    let worker = Worker::new(&afar, "copy");
-    let run = worker.waiting("", "true", "echo mine >> f");
-    afar.link.cut();
-    until("the root has given it up", || afar.root.staging().is_empty());
+    let (worker, run) = cut_off(&afar);
     afar.client().input("0\nother\n").run("publish f").ok();
     worker.go_on();
     let done = run.done();

@@ -117,12 +117,14 @@ fn between_blanks(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// it for good.
 fn name_the_real_shell(program: &OsStr, words: &mut Words) {
     let real = words.shell[..words.shell_length].join(OsStr::new(" "));
-    let recipe = replaced(words.recipe.as_bytes(), program.as_bytes(), real.as_bytes());
+    let mut recipe = std::mem::take(&mut words.recipe).into_vec();
+    if contains(&recipe, program.as_bytes()) {
+        recipe = replaced(&recipe, program.as_bytes(), real.as_bytes());
+    }
     // So are $(.SHELLFLAGS) what this program is told, and then the real ones.
-    let recipe = match contains(&recipe, b" --flags ") {
-        true => replaced(&recipe, &words.before_flags(), b""),
-        false => recipe,
-    };
+    if contains(&recipe, b" --flags ") {
+        recipe = replaced(&recipe, &words.before_flags(), b"");
+    }
     words.recipe = OsString::from_vec(recipe);
 }
 

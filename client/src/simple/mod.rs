@@ -33,6 +33,7 @@ use self::{
 pub(crate) use self::{
     carry::was_in_vain,
     whereabouts::{Program, USUAL_PATH, real},
+    world::{name, without_slashes},
 };
 use crate::{context::Context, failure::Failure, server::Server};
 

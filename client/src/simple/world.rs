@@ -276,12 +276,12 @@ pub(super) fn parent(path: &[u8]) -> Option<&[u8]> {
 }
 
 /// The last component of a path.
-pub(super) fn name(path: &[u8]) -> &[u8] {
+pub(crate) fn name(path: &[u8]) -> &[u8] {
     path.rsplit(|&b| b == b'/').next().unwrap_or_default()
 }
 
 /// A path without the slashes at its end.
-pub(super) fn without_slashes(path: &[u8]) -> &[u8] {
+pub(crate) fn without_slashes(path: &[u8]) -> &[u8] {
     let kept = path.iter().rposition(|&b| b != b'/').map_or(0, |at| at + 1);
     &path[..kept]
 }

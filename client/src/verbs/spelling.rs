@@ -9,7 +9,11 @@ use std::{
 
 use onewriter_tree::{Error, Reason};
 
-use crate::{failure::Failure, server::Server};
+use crate::{
+    failure::Failure,
+    server::Server,
+    simple::{name, without_slashes},
+};
 
 /// Refuses what cannot be `moved` or `removed` by such a name, as mv(1) and rm(1) do.
 pub(super) fn check_entry(server: &Server, path: &OsStr, what: &str) -> Result<(), Failure> {
@@ -46,10 +50,10 @@ fn no_directory(server: &Server, path: &OsStr) -> Failure {
 
 /// What comes before slashes at the end, where there are some; only in a tree that is seen from here.
 fn before_slash(server: &Server, path: &OsStr) -> Option<PathBuf> {
-    let bytes = path.as_bytes();
-    let end = bytes.iter().rposition(|&b| b != b'/')? + 1;
+    let bare = without_slashes(path.as_bytes());
     let is_seen = matches!(server, Server::Root(_));
-    (is_seen && end < bytes.len()).then(|| Path::new(OsStr::from_bytes(&bytes[..end])).to_owned())
+    let has_slash = !bare.is_empty() && bare.len() < path.len();
+    (is_seen && has_slash).then(|| Path::new(OsStr::from_bytes(bare)).to_owned())
 }
 
 /// Whether somebody who stands in a directory, or came by way of it, names it or the one above.
@@ -59,8 +63,7 @@ pub(super) fn ends_in_dots(path: &OsStr) -> bool {
 
 /// The last name, slashes after it or not.
 pub(super) fn last_name(path: &OsStr) -> &[u8] {
-    let mut names = path.as_bytes().rsplit(|&b| b == b'/').skip_while(|name| name.is_empty());
-    names.next().unwrap_or_default()
+    name(without_slashes(path.as_bytes()))
 }
 
 #[cfg(test)]

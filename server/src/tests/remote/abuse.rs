@@ -22,19 +22,6 @@ async fn impatient() -> Server {
     .await
 }
 
-/// One in which alice has so many requests at once.
-async fn with_requests(requests: usize) -> Server {
-    Server::with(|settings| {
-        settings.allow = vec!["*".into()];
-        settings.limits = vec![LimitEntry {
-            who: vec!["cert:alice".into()],
-            requests: Some(requests),
-            ..LimitEntry::default()
-        }];
-    })
-    .await
-}
-
 /// Returns when the other end has hung up.
 async fn hung_up(mut socket: impl tokio::io::AsyncRead + Unpin) {
     let mut seen = vec![0; 4096];
@@ -98,7 +85,7 @@ async fn who_never_reads_is_given_up() {
 
 #[tokio::test]
 async fn streams_that_begin_and_do_not_go_on_have_only_so_many_places() {
-    let server = with_requests(2).await;
+    let server = Server::with_requests(2).await;
     let mut alice = server.mutations("alice").await;
     let mut still = Vec::new();
     for n in 0..100 {
@@ -131,7 +118,7 @@ async fn streams_that_begin_and_do_not_go_on_have_only_so_many_places() {
 
 #[tokio::test]
 async fn streams_that_wait_for_their_turn_leave_the_others_room_on_their_connection() {
-    let server = with_requests(2).await;
+    let server = Server::with_requests(2).await;
     let alice = server.mutations("alice").await;
     // Each is larger than what may be under way of it before anybody takes it.
     let publish = |n: usize| {
@@ -154,7 +141,7 @@ async fn streams_that_wait_for_their_turn_leave_the_others_room_on_their_connect
 async fn only_a_lease_that_is_held_spares_a_stream_its_turn() {
     use onewriter_proto::v1::{hold_response, leases_client::LeasesClient};
     use tokio_stream::StreamExt as _;
-    let server = with_requests(1).await;
+    let server = Server::with_requests(1).await;
     let wire = server.wire("alice").await;
     let mut alice = client(wire.clone());
     let under = |path: &str, lease: u64| {

@@ -63,6 +63,19 @@ impl Server {
         Self::with(|settings| settings.allow = vec!["*".into()]).await
     }
 
+    /// One in which all may do everything, and alice has so many requests at once.
+    async fn with_requests(requests: usize) -> Self {
+        Self::with(|settings| {
+            settings.allow = vec!["*".into()];
+            settings.limits = vec![LimitEntry {
+                who: vec!["cert:alice".into()],
+                requests: Some(requests),
+                ..LimitEntry::default()
+            }];
+        })
+        .await
+    }
+
     async fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
         let files = files();
         let at = |name: &str| Some(files.path().join(name));

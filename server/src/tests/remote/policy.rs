@@ -349,15 +349,7 @@ async fn one_identity_keeps_its_own_requests_waiting_and_no_others() {
 
 #[tokio::test]
 async fn content_is_looked_for_in_its_publishers_turn() {
-    let server = Server::with(|settings| {
-        settings.allow = vec!["*".into()];
-        settings.limits = vec![LimitEntry {
-            who: vec!["cert:alice".into()],
-            requests: Some(1),
-            ..LimitEntry::default()
-        }];
-    })
-    .await;
+    let server = Server::with_requests(1).await;
     let held = server.daemon.hold("d").await;
     let mut alice = server.mutations("alice").await;
     let mut other = alice.clone();

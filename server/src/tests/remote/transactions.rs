@@ -62,15 +62,7 @@ async fn whoever_may_not_write_somewhere_does_not_get_to_send_for_there() {
 
 #[tokio::test]
 async fn content_of_transactions_has_the_turns_of_streams() {
-    let server = Server::with(|settings| {
-        settings.allow = vec!["*".into()];
-        settings.limits = vec![LimitEntry {
-            who: vec!["cert:alice".into()],
-            requests: Some(1),
-            ..LimitEntry::default()
-        }];
-    })
-    .await;
+    let server = Server::with_requests(1).await;
     let mut slow = Call::open(server.wire("alice").await).await;
     slow.begin("slow").await;
     assert_eq!(slow.fill(vec![file("slow", "content")]).await.unwrap(), [0]);
